@@ -1,0 +1,24 @@
+"""The API's URLs: every app's `router_entries` (prefix, viewset, basename) and `urlpatterns`, the schema and its page."""
+
+from django.urls import URLPattern, URLResolver, path
+from drf_spectacular.views import SpectacularAPIView
+from rest_framework.routers import SimpleRouter
+
+import accounts.api
+import cases.api
+import evidence.api
+import incidents.api
+import verification.api
+import witnesses.api
+from archive.api_page import ApiPage
+
+router = SimpleRouter()
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
+    path("", ApiPage.as_view(url_name="api-schema"), name="api-page"),
+]
+for app in (accounts.api, evidence.api, witnesses.api, incidents.api, cases.api, verification.api):
+    for prefix, viewset, basename in app.router_entries:
+        router.register(prefix, viewset, basename=basename)
+    urlpatterns += getattr(app, "urlpatterns", [])
+urlpatterns += router.urls

@@ -1,0 +1,121 @@
+"""The ledger's tables. None has a foreign key out, and entries are never changed (custody/sql/append_only.sql)."""
+
+import uuid
+
+from django.db import models
+
+from custody.vocabulary import Outcome, Type
+
+
+class Event(models.Model):
+    """The readable index of a custody event: who, what, when. The proof is the Entry; names and values are Disclosures."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    type = models.CharField(max_length=40, choices=Type.choices)
+    outcome = models.CharField(max_length=10, choices=Outcome.choices)
+    at = models.DateTimeField()
+    agent_id = models.UUIDField()
+    compartment_id = models.UUIDField(null=True)
+    entry = models.BinaryField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["compartment_id", "-at"], name="event_compartment"),
+            models.Index(fields=["agent_id", "-at"], name="event_agent"),
+            models.Index(fields=["type", "-at"], name="event_type"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.id}"
+
+
+class EventSubject(models.Model):
+    """What an event was about. One event may concern an item and an incident."""
+
+    event_id = models.UUIDField()
+    kind = models.CharField(max_length=20)
+    subject_id = models.UUIDField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["event_id", "kind", "subject_id"], name="subject_once")]
+        indexes = [models.Index(fields=["kind", "subject_id", "at"], name="subject_story")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject_id}"
+
+
+class Disclosure(models.Model):
+    """One field of an event: {salt, value}, sealed under the subject's key. Opening it proves the entry's commitment."""
+
+    event_id = models.UUIDField()
+    field = models.CharField(max_length=32)
+    subject_id = models.UUIDField()
+    sealed = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["event_id", "field"], name="disclosure_once")]
+
+    def __str__(self) -> str:
+        return f"{self.event_id} {self.field}"
+
+
+class SubjectKey(models.Model):
+    """The 256-bit key of one subject, wrapped by the key provider. Destroying it is crypto-shredding."""
+
+    subject_id = models.UUIDField(primary_key=True)
+    wrapped = models.BinaryField()
+
+    def __str__(self) -> str:
+        return str(self.subject_id)
+
+
+class Pending(models.Model):
+    """An event whose transaction committed and that has no place in the tree yet."""
+
+    event_id = models.UUIDField(unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return str(self.event_id)
+
+
+class Entry(models.Model):
+    """One leaf of the ledger: the exact canonical bytes at their index. Insert only."""
+
+    index = models.BigIntegerField(primary_key=True)
+    event_id = models.UUIDField(unique=True)
+    entry = models.BinaryField()
+    leaf_hash = models.BinaryField()
+
+    def __str__(self) -> str:
+        return str(self.index)
+
+
+class Tile(models.Model):
+    """One C2SP tlog-tile: up to 256 hashes of 32 bytes, holding its current prefix."""
+
+    level = models.SmallIntegerField()
+    index = models.BigIntegerField()
+    hashes = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["level", "index"], name="tile_once")]
+
+    def __str__(self) -> str:
+        return f"{self.level}/{self.index}"
+
+
+class Checkpoint(models.Model):
+    """A signed head of the tree (C2SP tlog-checkpoint in a signed note). Insert only."""
+
+    size = models.BigIntegerField()
+    root = models.BinaryField()
+    note = models.TextField()
+    signed_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["-size", "-signed_at"], name="checkpoint_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.size}"

@@ -1,0 +1,74 @@
+"""The event types of the ledger: PREMIS 3 terms where one exists, our own namespace where none does."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+PREMIS = "http://id.loc.gov/vocabulary/preservation/eventType/"
+
+
+class Type(models.TextChoices):
+    """What was done. The value is the exact string in a ledger entry and never changes meaning."""
+
+    # PREMIS 3 event types.
+    RECEIVE = "ingestion", _("Received")
+    INGESTION_START = "ingestion start", _("Intake opened")
+    VIEW = "displaying", _("Viewed")
+    DOWNLOAD = "dissemination", _("Downloaded")
+    DESCRIBE = "metadata modification", _("Described")
+    EXTRACT = "metadata extraction", _("Device claims read")
+    IDENTIFY = "format identification", _("Format identified")
+    VERIFY = "fixity check", _("Verified")
+    POLICY = "policy assignment", _("Policy set")
+    TRANSFER = "transfer", _("Handed over")
+    CREATE = "creation", _("Created")
+    PACKAGE = "information package creation", _("Bundle made")
+    EXPORT = "exporting", _("Exported")
+    # Ours: sanad/<term>.
+    TAG = "sanad/tag", _("Linked to an incident")
+    UNTAG = "sanad/untag", _("Link withdrawn")
+    EXHIBIT = "sanad/exhibit", _("Made an exhibit")
+    REVIEW = "sanad/review", _("Reviewed")
+    GRANT = "sanad/grant", _("Granted")
+    REVOKE = "sanad/revoke", _("Revoked")
+    INVITE = "sanad/invite", _("Invited")
+    ACCOUNT = "sanad/account", _("Account changed")
+    TOKEN = "sanad/token", _("API token issued or withdrawn")
+    SIGN_IN = "sanad/sign-in", _("Signed in")
+    REFUSE = "sanad/refusal", _("Refused")
+    OPEN_IDENTITY = "sanad/identity-opening", _("Identity opened")
+    READ_TRAIL = "sanad/trail-reading", _("Custody trail read")
+    INTERVIEW = "sanad/testimony", _("Testimony recorded")
+    CONSENT = "sanad/consent", _("Consent recorded")
+    WITHDRAW_CONSENT = "sanad/consent-withdrawal", _("Consent withdrawn")
+    VERIFY_LEDGER = "sanad/ledger-verification", _("Ledger verified")
+
+    @property
+    def premis(self) -> str | None:
+        """The id.loc.gov URI of a PREMIS term, or None for one of ours."""
+        code = _PREMIS_CODES.get(self.value)
+        return PREMIS + code if code else None
+
+
+_PREMIS_CODES = {
+    "ingestion": "ing",
+    "ingestion start": "ins",
+    "displaying": "dsp",
+    "dissemination": "dis",
+    "metadata modification": "mem",
+    "metadata extraction": "mee",
+    "format identification": "for",
+    "fixity check": "fix",
+    "policy assignment": "poa",
+    "transfer": "tra",
+    "creation": "cre",
+    "information package creation": "ipc",
+    "exporting": "exp",
+}
+
+
+class Outcome(models.TextChoices):
+    """How the act ended (PREMIS eventOutcome, plus our refusal)."""
+
+    SUCCESS = "success", _("Done")
+    FAILURE = "failure", _("Failed")
+    REFUSED = "refused", _("Refused")

@@ -1,0 +1,358 @@
+"""Acts on items. Each is one transaction with its custody event; if the ledger refuses, nothing happened."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from accounts.permissions import NotNow, require, require_compartment
+from custody import seal
+from custody.engine import SYSTEM, Subject, acting, record
+from custody.models import Event, EventSubject
+from custody.vocabulary import Outcome, Type
+from evidence import blobs, jobs
+from evidence.dates import parse
+from evidence.description import DESCRIBED, described
+from evidence.fixity import find
+from evidence.models import Accession, Derivative, FixityCheck, Item
+from evidence.vocabulary import FixityOutcome, Kind
+
+DATED = ("created", "published", "collected")
+LONGEST_NAME = 1024  # characters of an original name that are kept
+ONE_VIEWING = timedelta(minutes=5)
+
+
+def receive_item(
+    *,
+    by: User,
+    at: datetime,
+    compartment_id: UUID,
+    received: blobs.Received,
+    original_name: str,
+    description: Mapping[str, Any] | None = None,
+    idempotency_key: UUID | None = None,
+    purpose: str = "",
+) -> Item:
+    """Record bytes that already stand in the store as an item with the next accession number of the compartment.
+
+    Asking again with the same idempotency key gives the item of the first time. An exact duplicate in the same
+    compartment becomes an item of its own that is linked to the first. Raises NotVisible, Refused, ValidationError
+    naming the field, NotNow when the key was used for other bytes.
+    """
+    with acting():
+        compartment = require_compartment(by, "item.receive", compartment_id)
+        counter, _made = Accession.objects.get_or_create(compartment=compartment)
+        counter = Accession.objects.select_for_update().get(pk=counter.pk)
+        if idempotency_key is not None and (earlier := received_before(by, idempotency_key)):
+            blobs.discard(received)
+            if earlier.sha256 != received.sha256:
+                raise NotNow(_("This upload key was used for another file. Send the file again with a new key."))
+            return earlier
+        counter.last += 1
+        counter.save(update_fields=["last"])
+        item = Item(
+            compartment=compartment,
+            accession=f"{compartment.code}-{counter.last:06d}",
+            sha256=received.sha256,
+            sha512=received.sha512,
+            size=received.size,
+            received_by=by,
+            received_at=at,
+            idempotency_key=idempotency_key,
+            duplicate_of=Item.objects.filter(
+                compartment=compartment, sha256=received.sha256, sha512=received.sha512
+            )
+            .order_by("received_at", "accession")
+            .first(),
+        )
+        item.sealed_name = seal.seal(item.id, "original_name", clean_name(original_name).encode())
+        _describe(item, description or {})
+        item.blob = blobs.make_blob(received)
+        item.save()
+        record(
+            Type.RECEIVE,
+            by=by,
+            at=at,
+            compartment=compartment.id,
+            subjects=[Subject("item", item.id)],
+            blob=received.address,
+            fields={
+                "object": {
+                    "accession": item.accession,
+                    "sha256": item.sha256,
+                    "sha512": item.sha512,
+                    "size": item.size,
+                    "key_commitment": blobs.key_commitment(received.key),
+                    "blob_id": str(received.blob_id),
+                    "duplicate_of": item.duplicate_of.accession if item.duplicate_of else None,
+                },
+                "original_name": clean_name(original_name),
+                "to": described(item),
+                "purpose": purpose,
+            },
+        )
+        jobs.defer_examination(item.id)
+        return item
+
+
+def received_before(by: User, idempotency_key: UUID) -> Item | None:
+    """The item this person already made with this key."""
+    return Item.objects.filter(received_by=by, idempotency_key=idempotency_key).first()
+
+
+def describe_item(*, by: User, at: datetime, accession: str, changes: Mapping[str, Any], reason: str = "") -> Item:
+    """Change what is said of an item; unchanged fields are not written. Raises ValidationError naming the field."""
+    with acting():
+        item = require(by, "item.describe", Item.objects.all(), lock=True, accession=accession)
+        before = described(item)
+        _describe(item, changes)
+        after = described(item)
+        changed = [name for name in DESCRIBED if before[name] != after[name]]
+        if not changed:
+            return item
+        item.save()
+        record(
+            Type.DESCRIBE,
+            by=by,
+            at=at,
+            compartment=item.compartment_id,
+            subjects=[Subject("item", item.id)],
+            fields={
+                "from": {name: before[name] for name in changed},
+                "to": {name: after[name] for name in changed},
+                "purpose": reason,
+            },
+        )
+        return item
+
+
+def open_record(*, by: User, at: datetime, accession: str) -> Item:
+    """Fetch an item to show its page; opening is a custody event, once per person in five minutes."""
+    with acting():
+        item = require(by, "item.view", Item.objects.select_related("compartment", "blob"), accession=accession)
+        _record_reading(Type.VIEW, "record", by=by, at=at, item=item)
+        return item
+
+
+def open_content(*, by: User, at: datetime, accession: str) -> Item:
+    """Fetch an item to show its content; the event is written before the first byte leaves."""
+    with acting():
+        item = require(by, "item.view_content", Item.objects.select_related("blob"), accession=accession)
+        _record_reading(Type.VIEW, "content", by=by, at=at, item=item)
+        return item
+
+
+def open_preview(*, by: User, at: datetime, accession: str) -> Derivative:
+    """Fetch the preview of an item's content. Raises NotVisible when there is none."""
+    with acting():
+        item = require(by, "item.view_content", Item.objects.all(), accession=accession)
+        preview = require(by, "derivative.view", Derivative.objects.select_related("blob"), item=item, purpose="preview")
+        _record_reading(Type.VIEW, "preview", by=by, at=at, item=item)
+        return preview
+
+
+def download_item(*, by: User, at: datetime, accession: str) -> Item:
+    """Fetch an item to hand its bytes out as a file: each download is an event of its own."""
+    with acting():
+        item = require(by, "item.download", Item.objects.select_related("blob"), accession=accession)
+        record(
+            Type.DOWNLOAD,
+            by=by,
+            at=at,
+            compartment=item.compartment_id,
+            subjects=[Subject("item", item.id)],
+            fields={"object": {"accession": item.accession, "sha256": item.sha256}},
+        )
+        return item
+
+
+def verify_item(*, by: User, at: datetime, accession: str) -> FixityCheck:
+    """Read the stored bytes again and test them, the record and the ledger against each other.
+
+    The outcome, good or bad, is a fixity check and a custody event. Content is neither decrypted nor shown.
+    """
+    require(by, "item.verify", Item.objects.all(), accession=accession)
+    item = Item.objects.select_related("blob").get(accession=accession)
+    finding = find(item)  # outside the transaction: reading a large object must not hold one open
+    with acting():
+        item = require(by, "item.verify", Item.objects.all(), lock=True, accession=accession)
+        event_id = record(
+            Type.VERIFY,
+            by=by,
+            at=at,
+            compartment=item.compartment_id,
+            subjects=[Subject("item", item.id)],
+            outcome=Outcome.SUCCESS if finding.good else Outcome.FAILURE,
+            fields={
+                "object": {"accession": item.accession, "algorithm": "sha256"},
+                "to": {"outcome": finding.outcome, "detail": finding.detail, "stored_sha256": finding.stored_sha256},
+            },
+        )
+        check = FixityCheck.objects.create(
+            item=item, at=at, by_id=by.id, outcome=finding.outcome, detail=finding.detail[:300], event_id=event_id
+        )
+        if finding.outcome != FixityOutcome.PENDING:
+            Item.objects.filter(pk=item.pk).update(last_verified_at=at, last_outcome=finding.outcome)
+        return check
+
+
+def record_examination(
+    *,
+    at: datetime,
+    item_id: UUID,
+    puremagic: str,
+    libmagic: str,
+    claims: Mapping[str, Any] | None,
+    problem: str,
+    preview: tuple[blobs.Received, str, str] | None = None,
+) -> Item:
+    """Write down what the sandbox found in the bytes. Done once; asked again it changes nothing.
+
+    `preview` is (received bytes, media type, tool).
+    """
+    with acting():
+        item = Item.objects.select_for_update().get(pk=item_id)
+        if item.examined_at is not None:
+            return item
+        item.media_type = (libmagic or puremagic or "application/octet-stream")[:127]
+        item.media_type_puremagic, item.media_type_libmagic = puremagic[:127], libmagic[:127]
+        item.type_conflict = bool(puremagic and libmagic and _family(puremagic) != _family(libmagic))
+        item.examined_at, item.examination_problem = at, problem[:300]
+        kind = kind_of(item.media_type) if item.kind == Kind.UNDETERMINED else item.kind
+        was, item.kind = item.kind, kind
+        if claims:
+            item.sealed_claims = seal.seal(item.id, "claims", json.dumps(claims).encode())
+        item.save()
+        if preview is not None:
+            made, media_type, tool = preview
+            Derivative.objects.create(
+                item=item,
+                purpose="preview",
+                blob=blobs.make_blob(made),
+                media_type=media_type,
+                size=made.size,
+                sha256=made.sha256,
+                tool=tool,
+                made_at=at,
+            )
+            record(
+                Type.CREATE,
+                by=SYSTEM,
+                at=at,
+                compartment=item.compartment_id,
+                subjects=[Subject("item", item.id)],
+                blob=made.address,
+                fields={"object": {"purpose": "preview", "sha256": made.sha256, "size": made.size, "tool": tool}},
+            )
+        record(
+            Type.IDENTIFY,
+            by=SYSTEM,
+            at=at,
+            compartment=item.compartment_id,
+            subjects=[Subject("item", item.id)],
+            outcome=Outcome.FAILURE if problem else Outcome.SUCCESS,
+            fields={
+                "from": {"kind": was},
+                "to": {
+                    "kind": kind,
+                    "media_type": item.media_type,
+                    "puremagic": item.media_type_puremagic,
+                    "libmagic": item.media_type_libmagic,
+                    "conflict": item.type_conflict,
+                },
+                "note": problem[:300],
+            },
+        )
+        return item
+
+
+def clean_name(name: str) -> str:
+    """The last part of a path, without control characters, at most 1,024 characters; never empty."""
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    kept = "".join(
+        character for character in last if character.isprintable() and not 0xD800 <= ord(character) <= 0xDFFF
+    )
+    return kept[:LONGEST_NAME].strip() or "unnamed"
+
+
+def kind_of(media_type: str) -> str:
+    """The kind an item most likely is, by its type alone."""
+    family = media_type.partition("/")[0]
+    if media_type in ("text/plain", "text/csv", "application/json"):
+        return Kind.TEXT
+    if media_type in ("application/warc", "application/wacz", "text/html", "multipart/related"):
+        return Kind.WEB_CAPTURE
+    if media_type.startswith(("application/pdf", "application/msword", "application/vnd.", "application/rtf")):
+        return Kind.DOCUMENT
+    return {"image": Kind.PHOTO, "video": Kind.VIDEO, "audio": Kind.AUDIO, "text": Kind.TEXT}.get(family, Kind.OTHER)
+
+
+def _describe(item: Item, changes: Mapping[str, Any]) -> None:
+    unknown = [name for name in changes if name not in DESCRIBED]
+    if unknown:
+        raise ValidationError({name: _("This is not a field that can be described.") for name in unknown})
+    for name, value in changes.items():
+        setattr(item, name, value)
+    errors: dict[str, Any] = {}
+    for prefix in DATED:
+        name = f"{prefix}_edtf"
+        try:
+            dated = parse(getattr(item, name))
+        except ValidationError as problem:
+            errors[name] = problem.messages
+            continue
+        setattr(item, name, dated.text)
+        setattr(item, f"{prefix}_earliest", dated.earliest)
+        setattr(item, f"{prefix}_latest", dated.latest)
+    try:
+        item.acquired_edtf = parse(item.acquired_edtf).text
+    except ValidationError as problem:
+        errors["acquired_edtf"] = problem.messages
+    if (item.latitude is None) != (item.longitude is None):
+        errors["latitude"] = [_("Give both latitude and longitude, or neither.")]
+    elif item.latitude is not None and not item.precision:
+        errors["precision"] = [_("Say how precise these coordinates are.")]
+    if errors:
+        raise ValidationError(errors)
+    item.clean_fields(exclude={field.name for field in Item._meta.fields} - set(DESCRIBED))
+
+
+def _record_reading(type: Type, what: str, *, by: User, at: datetime, item: Item) -> None:
+    recent = EventSubject.objects.filter(kind=f"item:{what}", subject_id=item.id, at__gt=at - ONE_VIEWING)
+    if Event.objects.filter(type=type, agent_id=by.id, id__in=recent.values("event_id")).exists():
+        return
+    record(
+        type,
+        by=by,
+        at=at,
+        compartment=item.compartment_id,
+        subjects=[Subject("item", item.id), Subject(f"item:{what}", item.id)],
+        fields={"purpose": what},
+    )
+
+
+def _family(media_type: str) -> str:
+    """Types that name the same format differently are one family."""
+    alias = _SAME.get(media_type, media_type)
+    return alias.removeprefix("x-").replace("/x-", "/")
+
+
+_SAME = {
+    "image/jpg": "image/jpeg",
+    "image/heif": "image/heic",
+    "audio/x-wav": "audio/wav",
+    "audio/vnd.wave": "audio/wav",
+    "audio/wave": "audio/wav",
+    "video/x-m4v": "video/mp4",
+    "audio/x-m4a": "audio/mp4",
+    "application/x-zip-compressed": "application/zip",
+    "text/xml": "application/xml",
+    "application/x-pdf": "application/pdf",
+    "image/x-ms-bmp": "image/bmp",
+    "image/x-bmp": "image/bmp",
+}

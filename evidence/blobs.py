@@ -1,0 +1,188 @@
+"""Receiving bytes and reading them again.
+
+1. Every byte is hashed (SHA-256, SHA-512) before anything else sees it.
+2. It goes to staging encrypted, under a fresh key for each attempt: no plaintext ever touches the disk, and a re-sent
+   upload never meets the same key and nonce with other bytes.
+3. The staged file is fsynced, linked to its address, read back from the store and hashed again, and decrypted to prove
+   that what can be given back is what came. Only then may an item be recorded.
+4. What is killed on the way leaves a staging file or an address without a row; the reconciler removes both by age.
+"""
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_bytes
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from custody import keys
+from evidence import store, streams
+from evidence.models import Blob
+
+RECEIVE_READ = 1 << 20
+
+
+class ReceptionRefused(Exception):
+    """The bytes could not be taken, in words for the sender. Nothing was kept."""
+
+    def __init__(self, message: str, code: str, status: int) -> None:
+        super().__init__(message)
+        self.message, self.code, self.status = message, code, status
+
+
+@dataclass(frozen=True)
+class Received:
+    """Bytes that stand in the store and belong to nothing yet."""
+
+    blob_id: uuid.UUID
+    address: str
+    stored_size: int
+    key: bytes
+    sha256: str
+    sha512: str
+    size: int
+
+
+def receive(chunks: Iterable[bytes], *, declared_size: int | None = None, declared_sha256: str | None = None) -> Received:
+    """Hash, encrypt and store a stream; what it returns was read back from the store and opened again.
+
+    Raises ReceptionRefused (413 too large, 400 cut off, 422 other digest than declared, 507 no room), StoreProblem.
+    """
+    blob_id, key = uuid.uuid4(), token_bytes(streams.KEY_BYTES)
+    sha256, sha512, stored = hashlib.sha256(), hashlib.sha512(), hashlib.sha256()
+    encryptor = streams.Encryptor(key, associated_data(blob_id))
+    limit: int = settings.SANAD_UPLOAD_LIMIT
+    if declared_size is not None and declared_size > limit:
+        raise _too_large(limit)
+    size = stored_size = 0
+    with _staging(blob_id) as (path, descriptor):
+        try:
+            for chunk in chunks:
+                size += len(chunk)
+                if size > limit:
+                    raise _too_large(limit)
+                sha256.update(chunk)
+                sha512.update(chunk)
+                for sealed in encryptor.update(chunk):
+                    stored_size += _write(descriptor, sealed, stored)
+            if declared_size is not None and size != declared_size:
+                raise ReceptionRefused(
+                    _("The line broke: %(got)s of %(sent)s bytes arrived. Nothing was kept; please send it again.")
+                    % {"got": size, "sent": declared_size},
+                    "incomplete",
+                    400,
+                )
+            if declared_sha256 is not None and sha256.hexdigest() != declared_sha256:
+                raise ReceptionRefused(
+                    _("What arrived is not what was sent: the digests differ. Nothing was kept; please send it again."),
+                    "digest_mismatch",
+                    422,
+                )
+            stored_size += _write(descriptor, encryptor.finish(), stored)
+            os.fsync(descriptor)
+        except OSError as problem:
+            raise ReceptionRefused(
+                _("The archive has no room or cannot write now. Nothing was kept; your file is still with you."),
+                "no_room",
+                507,
+            ) from problem
+        received = Received(
+            blob_id, stored.hexdigest(), stored_size, key, sha256.hexdigest(), sha512.hexdigest(), size
+        )
+        store.put(path, received.address)
+    if _digest_of_plaintext(received) != received.sha256:
+        raise store.StoreProblem("the stored bytes do not open to what was received")
+    return received
+
+
+def make_blob(received: Received) -> Blob:
+    """The row of received bytes, with their key wrapped. Call inside the action that records them."""
+    return Blob.objects.create(
+        id=received.blob_id,
+        address=received.address,
+        size=received.stored_size,
+        wrapped_key=keys.provider().wrap(received.key, f"blob/{received.blob_id}"),
+        key_commitment=key_commitment(received.key),
+    )
+
+
+def discard(received: Received) -> None:
+    """Forget received bytes that no row will ever name; their key goes with them."""
+    if not Blob.objects.filter(address=received.address).exists():
+        store.path_of(received.address).unlink(missing_ok=True)
+
+
+@contextmanager
+def open_blob(blob: Blob) -> Iterator[streams.Decryptor]:
+    """The plaintext of a blob, any range, in 1 MiB of memory. Raises store.Missing, StreamBroken, keys.KeyProblem."""
+    key = keys.provider().unwrap(bytes(blob.wrapped_key), f"blob/{blob.id}")
+    with store.open_address(blob.address) as handle:
+        size = os.fstat(handle.fileno()).st_size
+        yield streams.decrypt_file(handle, size, key, associated_data(blob.id))
+
+
+def read_blob(blob: Blob, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+    """The plaintext bytes [start, stop) by segment, opening the store only when read."""
+    with open_blob(blob) as decryptor:
+        yield from decryptor.read(start, stop)
+
+
+def associated_data(blob_id: uuid.UUID) -> bytes:
+    """What binds a stream to its row."""
+    return f"sanad/blob/v1/{blob_id}".encode()
+
+
+def key_commitment(key: bytes) -> str:
+    """GCM does not commit to its key; the ledger entry of an item does, through this."""
+    return hashlib.sha256(b"archive/key-commitment/v1" + key).hexdigest()
+
+
+def _digest_of_plaintext(received: Received) -> str:
+    hasher = hashlib.sha256()
+    with store.open_address(received.address) as handle:
+        opened = streams.decrypt_file(handle, received.stored_size, received.key, associated_data(received.blob_id))
+        try:
+            for piece in opened.read():
+                hasher.update(piece)
+        except streams.StreamBroken as problem:
+            raise store.StoreProblem(str(problem)) from problem
+    return hasher.hexdigest()
+
+
+@contextmanager
+def _staging(blob_id: uuid.UUID) -> Iterator[tuple[Path, int]]:
+    folder = Path(settings.SANAD_STAGING)
+    path = folder / f"{blob_id}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as problem:
+        raise ReceptionRefused(
+            _("The archive has no room or cannot write now. Nothing was kept; your file is still with you."),
+            "no_room",
+            507,
+        ) from problem
+    try:
+        yield path, descriptor
+    finally:
+        os.close(descriptor)
+        path.unlink(missing_ok=True)
+
+
+def _write(descriptor: int, data: bytes, hasher: "hashlib._Hash") -> int:
+    hasher.update(data)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    return len(data)
+
+
+def _too_large(limit: int) -> ReceptionRefused:
+    return ReceptionRefused(
+        _("This file is larger than the archive takes (%(limit)s bytes).") % {"limit": limit}, "too_large", 413
+    )

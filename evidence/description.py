@@ -1,0 +1,47 @@
+"""What people say of an item, as opposed to what was received."""
+
+from decimal import Decimal
+from typing import Any
+
+from evidence.models import Item
+
+#: What people say of an item, and may correct; every change is in the ledger as from -> to.
+DESCRIBED = (
+    "kind",
+    "title",
+    "description",
+    "language",
+    "graphic",
+    "created_edtf",
+    "created_basis",
+    "published_edtf",
+    "published_basis",
+    "collected_edtf",
+    "collected_basis",
+    "place_name",
+    "place_name_ar",
+    "latitude",
+    "longitude",
+    "precision",
+    "gazetteer_code",
+    "source_kind",
+    "source",
+    "acquired_by",
+    "acquired_edtf",
+    "acquired_where",
+    "acquired_how",
+    "acquired_tool",
+)
+
+
+def described(item: Item) -> dict[str, Any]:
+    """The described fields as ledger values: text, booleans, and None for what is not stated."""
+    return {name: _value(getattr(item, name)) for name in DESCRIBED}
+
+
+def _value(value: Any) -> str | bool | None:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Decimal):
+        return f"{value:.6f}"
+    return str(value) if value not in (None, "") else None

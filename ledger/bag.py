@@ -1,0 +1,162 @@
+"""The BagIt 1.0 shape of a bundle (RFC 8493, narrowed): layout, manifests, and the check of every digest."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from ledger.source import BundleError, Source
+
+FORMAT = "sanad-bundle/1"
+DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
+ALGORITHMS = ("sha256", "sha512")
+MAX_MANIFEST_BYTES = 256 << 20
+MAX_INFO_BYTES = 64 * 1024
+
+ITEMS = "data/items.json"
+VKEY = "data/ledger/vkey"
+CHECKPOINT = "data/ledger/checkpoint"
+TAG_FILES = ("bag-info.txt", "bagit.txt", "manifest-sha256.txt", "manifest-sha512.txt")
+TAG_MANIFESTS = ("tagmanifest-sha256.txt", "tagmanifest-sha512.txt")
+
+_LINE = re.compile(r"([0-9a-f]+)  ([!-~]+)")
+_INFO = re.compile(r"([A-Za-z][A-Za-z0-9-]*): ([^\x00-\x1f\x7f]*)\Z")
+
+Tell = Callable[[str, str], None]
+
+
+@dataclass(frozen=True)
+class Digests:
+    """Hex digests and the size in bytes of one file."""
+
+    sha256: str
+    sha512: str
+    size: int
+
+    def of(self, algorithm: str) -> str:
+        return self.sha256 if algorithm == "sha256" else self.sha512
+
+
+class Hasher:
+    """Both digests and the size of bytes as they pass."""
+
+    def __init__(self) -> None:
+        self._sha256, self._sha512, self._size = hashlib.sha256(), hashlib.sha512(), 0
+
+    def update(self, data: bytes) -> None:
+        self._sha256.update(data)
+        self._sha512.update(data)
+        self._size += len(data)
+
+    def digests(self) -> Digests:
+        return Digests(self._sha256.hexdigest(), self._sha512.hexdigest(), self._size)
+
+
+def entry_path(index: int) -> str:
+    return f"data/ledger/entries/{index}.json"
+
+
+def proof_path(index: int) -> str:
+    return f"data/ledger/proofs/{index}.tlog-proof"
+
+
+def disclosure_path(index: int) -> str:
+    return f"data/disclosures/{index}.json"
+
+
+def format_manifest(algorithm: str, digests: Mapping[str, Digests]) -> bytes:
+    """A manifest file: one `digest  path` line per file, in path order."""
+    return "".join(f"{digests[path].of(algorithm)}  {path}\n" for path in sorted(digests)).encode("ascii")
+
+
+def parse_manifest(algorithm: str, data: bytes) -> dict[str, str]:
+    """{path: hex digest}. Raises BundleError unless the bytes are exactly what format_manifest writes."""
+    width, listed, previous = hashlib.new(algorithm).digest_size * 2, {}, ""
+    try:
+        lines = data.decode("ascii").split("\n")
+    except UnicodeError:
+        raise BundleError("is not a manifest: not plain ASCII") from None
+    if lines.pop() != "":
+        raise BundleError("does not end in a newline")
+    for number, line in enumerate(lines, 1):
+        match = _LINE.fullmatch(line)
+        if match is None or len(match[1]) != width:
+            raise BundleError(f"has a malformed line {number}")
+        if match[2] <= previous:
+            raise BundleError(f"lists a file twice or out of order in line {number}")
+        listed[match[2]] = match[1]
+        previous = match[2]
+    return listed
+
+
+def format_info(info: Iterable[tuple[str, str]]) -> bytes:
+    """bag-info.txt. Raises BundleError for a label or value that does not fit one line."""
+    lines = [f"{label}: {value}" for label, value in info]
+    if not all(_INFO.match(line) for line in lines):
+        raise BundleError("bag-info.txt has a malformed label or value")
+    return "".join(f"{line}\n" for line in lines).encode("utf-8")
+
+
+def check_bag(source: Source, tell: Tell) -> dict[str, Digests]:
+    """Every file hashed once and compared with both kinds of manifest. Returns the digests found, by path.
+
+    What is wrong is told as (path, sentence part): files that are missing, unlisted, changed, unsafe or unreadable.
+    """
+    for path, why in source.unsafe:
+        tell(path, why)
+    found: dict[str, Digests] = {}
+    for path in sorted(source.files):
+        hasher = Hasher()
+        try:
+            for chunk in source.chunks(path):
+                hasher.update(chunk)
+        except BundleError as problem:
+            tell(path, str(problem))
+        else:
+            found[path] = hasher.digests()
+    try:
+        if source.read("bagit.txt", len(DECLARATION)) != DECLARATION:
+            tell("bagit.txt", "does not declare BagIt 1.0 in UTF-8")
+    except BundleError as problem:
+        tell("bagit.txt", str(problem))
+    payload = {path for path in source.files if path.startswith("data/")}
+    tags = set(source.files) - payload
+    for path in sorted(tags - set(TAG_FILES) - set(TAG_MANIFESTS)):
+        tell(path, "is not part of the bundle")
+    for algorithm in ALGORITHMS:
+        _check_manifest(source, f"manifest-{algorithm}.txt", algorithm, payload, found, tell)
+        _check_manifest(source, f"tagmanifest-{algorithm}.txt", algorithm, tags & set(TAG_FILES), found, tell)
+    _check_info(source, payload, tell)
+    return found
+
+
+def _check_manifest(
+    source: Source, name: str, algorithm: str, expected: set[str], found: Mapping[str, Digests], tell: Tell
+) -> None:
+    try:
+        listed = parse_manifest(algorithm, source.read(name, MAX_MANIFEST_BYTES))
+    except BundleError as problem:
+        tell(name, str(problem))
+        return
+    for path in sorted(set(listed) - expected):
+        tell(path, f"is listed in {name} and missing")
+    for path in sorted(expected - set(listed)):
+        tell(path, f"is not listed in {name}")
+    for path in sorted(expected & set(listed)):
+        if path in found and found[path].of(algorithm) != listed[path]:
+            tell(path, f"was changed: its {algorithm} is not the one in {name}")
+
+
+def _check_info(source: Source, payload: set[str], tell: Tell) -> None:
+    try:
+        lines = source.read("bag-info.txt", MAX_INFO_BYTES).decode("utf-8").split("\n")
+    except (BundleError, UnicodeError) as problem:
+        tell("bag-info.txt", str(problem) if isinstance(problem, BundleError) else "is not UTF-8")
+        return
+    oxum = f"Payload-Oxum: {sum(source.files[path] for path in payload)}.{len(payload)}"
+    if lines.pop() != "" or not all(_INFO.match(line) for line in lines):
+        tell("bag-info.txt", "has a malformed line")
+    if [line for line in lines if line.startswith("Payload-Oxum:")] != [oxum]:
+        tell("bag-info.txt", f"does not state the payload found ({oxum})")

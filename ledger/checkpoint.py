@@ -1,0 +1,60 @@
+"""Checkpoints (C2SP tlog-checkpoint): origin, tree size and root hash as the text of a signed note."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ledger.merkle import HASH_BYTES, MAX_SIZE
+from ledger.note import NoteError, Verifier, open_note, to_base64, unbase64
+
+_SIZE = re.compile(r"(0|[1-9][0-9]{0,18})\Z")
+
+
+class CheckpointError(ValueError):
+    """The text is not a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The head of a log: `size` leaves under the 32-byte `root`."""
+
+    origin: str
+    size: int
+    root: bytes
+
+
+def format_checkpoint(origin: str, size: int, root: bytes) -> str:
+    """The note text of a checkpoint, without extension lines. Raises CheckpointError."""
+    if not origin or "\n" in origin or not 0 <= size < MAX_SIZE or len(root) != HASH_BYTES:
+        raise CheckpointError("a checkpoint has an origin, a size and a root of 32 bytes")
+    return f"{origin}\n{size}\n{to_base64(root)}\n"
+
+
+def parse_checkpoint(text: str) -> Checkpoint:
+    """The checkpoint of a note's text. Extension lines, which nobody can audit, are refused. Raises CheckpointError."""
+    lines = text.split("\n")
+    if len(lines) != 4 or lines[3] or not lines[0]:
+        raise CheckpointError("a checkpoint has three lines: origin, size, root")
+    if _SIZE.match(lines[1]) is None or int(lines[1]) >= MAX_SIZE:
+        raise CheckpointError("malformed tree size")
+    try:
+        root = unbase64(lines[2])
+    except NoteError:
+        raise CheckpointError("malformed root hash") from None
+    if len(root) != HASH_BYTES:
+        raise CheckpointError("malformed root hash")
+    return Checkpoint(lines[0], int(lines[1]), root)
+
+
+def open_checkpoint(note: bytes | str, verifiers: Sequence[Verifier]) -> Checkpoint:
+    """The checkpoint of a note signed by a given key that carries the log's own name.
+
+    Raises NoteError when none has signed (see open_note), CheckpointError when the text is no checkpoint.
+    """
+    opened = open_note(note, verifiers)
+    checkpoint = parse_checkpoint(opened.text)
+    if all(verifier.name != checkpoint.origin for verifier in opened.signed_by):
+        raise NoteError("the key of another log has signed the checkpoint")
+    return checkpoint

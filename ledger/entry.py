@@ -1,0 +1,233 @@
+"""Entries and commitments: the exact bytes of one custody event (docs/spec/ledger.md, sections 2 and 3).
+
+An entry is canonical JSON (RFC 8785) in a narrow profile. What is personal or sensitive stands in it only as a
+salted commitment; a disclosure {salt, value} opens one field and leaves the others closed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+MAX_ENTRY_BYTES = 8 * 1024
+MAX_ENTRY_DEPTH = 4
+MAX_VALUE_BYTES = 64 * 1024
+MAX_VALUE_DEPTH = 16
+MAX_INT = 2**53 - 1
+SALT_BYTES = 32
+HASH_BYTES = 32
+OUTCOMES = ("success", "failure", "refused")
+
+_COMMIT_DOMAIN = b"archive/commit/v1\0"
+_FIELD = re.compile(r"[a-z0-9_]{1,32}\Z")
+_HEX32 = re.compile(r"[0-9a-f]{32}\Z")
+_HEX64 = re.compile(r"[0-9a-f]{64}\Z")
+_ORIGIN = re.compile(r"[!-*,-~]{1,128}\Z")  # printable ASCII without space and plus
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z\Z")
+_TYPE = re.compile(r"[a-z0-9]([a-z0-9 /-]{0,62}[a-z0-9])?\Z")
+_SHAPE = {"v", "log", "id", "ts", "type", "outcome", "blob", "c"}
+
+
+class EntryError(ValueError):
+    """The value or the bytes do not fit the profile. The message says which part."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One custody event as the ledger states it. `commitments` maps a field name to its 32-byte commitment."""
+
+    origin: str
+    event_id: str
+    ts: str
+    type: str
+    outcome: str
+    blob: str | None
+    commitments: Mapping[str, bytes]
+
+
+def canonical(value: object, *, max_bytes: int = MAX_VALUE_BYTES, max_depth: int = MAX_VALUE_DEPTH) -> bytes:
+    """The RFC 8785 bytes of a value made of str, int (|n| < 2^53), bool, None, list and dict with string keys.
+
+    The default limits are those of a disclosed value: 64 KiB, 16 levels of nesting. Raises EntryError for anything
+    else: floats, other types, lone surrogates, deeper or longer values.
+    """
+    ordered = _ordered(value, max_depth)
+    try:
+        data = json.dumps(ordered, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
+    except UnicodeEncodeError:
+        raise EntryError("a string holds a lone surrogate") from None
+    if len(data) > max_bytes:
+        raise EntryError(f"{len(data)} bytes are more than the limit of {max_bytes}")
+    return data
+
+
+def parse_canonical(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES, max_depth: int = MAX_VALUE_DEPTH) -> Any:
+    """The value whose canonical form is exactly `data`.
+
+    Raises EntryError for duplicate keys, floats, integers from 2^53 on, bytes that are not canonical, or over a limit.
+    """
+    if len(data) > max_bytes:
+        raise EntryError(f"{len(data)} bytes are more than the limit of {max_bytes}")
+    try:
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_int=_small_int,
+            parse_float=_no_number,
+            parse_constant=_no_number,
+        )
+    except EntryError:
+        raise
+    except (ValueError, RecursionError) as problem:
+        raise EntryError(f"not JSON: {_short(problem)}") from None
+    if canonical(value, max_bytes=max_bytes, max_depth=max_depth) != data:
+        raise EntryError("not in canonical form (RFC 8785)")
+    return value
+
+
+def commit(salt: bytes, field: str, value: object) -> bytes:
+    """The 32-byte commitment HMAC-SHA-256(salt, "archive/commit/v1" 00 field 00 canonical(value)).
+
+    The salt is 32 bytes, fresh for each field of each event. Raises EntryError.
+    """
+    if len(salt) != SALT_BYTES:
+        raise EntryError(f"a salt has {SALT_BYTES} bytes, not {len(salt)}")
+    _match(_FIELD, field, "field name")
+    return hmac.new(salt, _COMMIT_DOMAIN + field.encode("ascii") + b"\0" + canonical(value), hashlib.sha256).digest()
+
+
+def encode_entry(
+    *,
+    origin: str,
+    event_id: str,
+    ts: str,
+    type: str,
+    outcome: str,
+    blob: str | None,
+    commitments: Mapping[str, bytes],
+) -> bytes:
+    """The exact bytes of an entry, at most 8 KiB.
+
+    origin: the log's name. event_id: 128 random bits as 32 lower-case hex digits. ts: UTC as
+    YYYY-MM-DDTHH:MM:SS.mmmZ. blob: hex SHA-256 of a stored ciphertext, or None. Raises EntryError naming the part.
+    """
+    _check(origin, event_id, ts, type, outcome, blob)
+    for field, commitment in commitments.items():
+        _match(_FIELD, field, "field name")
+        if not isinstance(commitment, bytes) or len(commitment) != HASH_BYTES:
+            raise EntryError(f"the commitment of {field} is not {HASH_BYTES} bytes")
+    return canonical(
+        {
+            "v": 1,
+            "log": origin,
+            "id": event_id,
+            "ts": ts,
+            "type": type,
+            "outcome": outcome,
+            "blob": blob,
+            "c": {field: commitment.hex() for field, commitment in commitments.items()},
+        },
+        max_bytes=MAX_ENTRY_BYTES,
+        max_depth=MAX_ENTRY_DEPTH,
+    )
+
+
+def parse_entry(data: bytes) -> Entry:
+    """The entry whose exact bytes these are. Raises EntryError for every other input."""
+    value = parse_canonical(data, max_bytes=MAX_ENTRY_BYTES, max_depth=MAX_ENTRY_DEPTH)
+    if not isinstance(value, dict) or value.keys() != _SHAPE:
+        raise EntryError("not an object with exactly the members of an entry")
+    if value["v"] != 1 or value["v"] is True:
+        raise EntryError("not version 1")
+    _check(value["log"], value["id"], value["ts"], value["type"], value["outcome"], value["blob"])
+    commitments = value["c"]
+    if not isinstance(commitments, dict):
+        raise EntryError("c is not an object")
+    for field, commitment in commitments.items():
+        _match(_FIELD, field, "field name")
+        _match(_HEX64, commitment, f"commitment of {field}")
+    return Entry(
+        origin=value["log"],
+        event_id=value["id"],
+        ts=value["ts"],
+        type=value["type"],
+        outcome=value["outcome"],
+        blob=value["blob"],
+        commitments=MappingProxyType({field: bytes.fromhex(text) for field, text in commitments.items()}),
+    )
+
+
+def leaf_hash(entry: bytes) -> bytes:
+    """SHA-256(00 || entry), the leaf of RFC 9162 section 2.1.1."""
+    return hashlib.sha256(b"\0" + entry).digest()
+
+
+def _check(origin: object, event_id: object, ts: object, type: object, outcome: object, blob: object) -> None:
+    _match(_ORIGIN, origin, "log origin")
+    _match(_HEX32, event_id, "event id")
+    try:
+        datetime.strptime(_match(_TIME, ts, "time"), "%Y-%m-%dT%H:%M:%S.%fZ")
+    except EntryError:
+        raise
+    except ValueError:
+        raise EntryError(f"no such time: {ts}") from None
+    _match(_TYPE, type, "event type")
+    if outcome not in OUTCOMES:
+        raise EntryError(f"the outcome is none of {', '.join(OUTCOMES)}")
+    if blob is not None:
+        _match(_HEX64, blob, "blob digest")
+
+
+def _match(pattern: re.Pattern[str], text: object, what: str) -> str:
+    if not isinstance(text, str) or pattern.match(text) is None:
+        raise EntryError(f"malformed {what}")
+    return text
+
+
+def _ordered(value: object, levels: int) -> object:
+    """The value checked, with object members in RFC 8785 order (by UTF-16 code units)."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, int):
+        if abs(value) > MAX_INT:
+            raise EntryError("an integer is not below 2^53")
+        return value
+    if levels == 0:
+        raise EntryError("nested too deeply")
+    if isinstance(value, (list, tuple)):
+        return [_ordered(member, levels - 1) for member in value]
+    if isinstance(value, dict):
+        try:
+            keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
+        except (AttributeError, UnicodeEncodeError):
+            raise EntryError("a key is not a string of Unicode characters") from None
+        return {key: _ordered(value[key], levels - 1) for key in keys}
+    raise EntryError(f"a {type(value).__name__} is not allowed")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise EntryError("an object has the same key twice")
+    return members
+
+
+def _small_int(text: str) -> int:
+    if len(text) > 17:
+        raise EntryError("an integer is not below 2^53")
+    return int(text)
+
+
+def _no_number(text: str) -> NoReturn:
+    raise EntryError(f"a number that is no integer: {text[:20]}")
+
+
+def _short(problem: BaseException) -> str:
+    return str(problem)[:100]

@@ -1,0 +1,212 @@
+"""Signed notes (C2SP signed-note) with Ed25519 keys, and verifier keys (vkey) as in Go's x/mod/sumdb/note.
+
+A vkey is name+keyid+base64(01 || public key); base64 may hold '+', so it is split at the first two only.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ledger import ed25519
+
+ED25519 = 0x01
+MAX_NOTE_BYTES = 64 * 1024
+MAX_SIGNATURES = 64
+
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+
+
+class NoteError(ValueError):
+    """A note or key is malformed, or no trusted key has signed. The message says which."""
+
+
+class Signer(Protocol):
+    """Whoever signs notes. `key_id` is 4 bytes."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def key_id(self) -> bytes: ...
+    def sign(self, message: bytes) -> bytes: ...
+
+
+class Verifier(Protocol):
+    """A key that is trusted to have signed notes."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def key_id(self) -> bytes: ...
+    def verify(self, message: bytes, signature: bytes) -> bool: ...
+
+
+class Ed25519Signer:
+    """Signs as `name` with the key of a 32-byte seed."""
+
+    def __init__(self, name: str, seed: bytes) -> None:
+        self.name = _named(name)
+        self._seed = seed
+        self.public = ed25519.public_of(seed)
+        self.key_id = key_id(name, ED25519, self.public)
+
+    def sign(self, message: bytes) -> bytes:
+        return ed25519.sign(self._seed, message)
+
+    @property
+    def vkey(self) -> str:
+        return encode_vkey(self.name, self.public)
+
+
+class Ed25519Verifier:
+    """Verifies signatures of `name` by a 32-byte public key. Raises NoteError for a key that is none."""
+
+    def __init__(self, name: str, public: bytes) -> None:
+        self.name = _named(name)
+        if not ed25519.usable(public):
+            raise NoteError("not an Ed25519 public key")
+        self.public = public
+        self.key_id = key_id(name, ED25519, public)
+
+    def verify(self, message: bytes, signature: bytes) -> bool:
+        return ed25519.verify(self.public, message, signature)
+
+    @property
+    def vkey(self) -> str:
+        return encode_vkey(self.name, self.public)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One signature line; nothing about it is verified."""
+
+    name: str
+    key_id: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True)
+class Note:
+    """A note with at least one valid signature of a trusted key. `signed_by` are those keys, in note order."""
+
+    text: str
+    signed_by: Sequence[Verifier]
+    signatures: Sequence[Signature]
+
+
+def key_id(name: str, algorithm: int, public: bytes) -> bytes:
+    """SHA-256(name || LF || algorithm || public key)[:4] (C2SP signed-note, Signatures)."""
+    return hashlib.sha256(name.encode() + b"\n" + bytes([algorithm]) + public).digest()[:4]
+
+
+def encode_vkey(name: str, public: bytes) -> str:
+    """The verifier key of an Ed25519 public key (32 bytes)."""
+    return f"{_named(name)}+{key_id(name, ED25519, public).hex()}+{to_base64(bytes([ED25519]) + public)}"
+
+
+def decode_vkey(vkey: str) -> Ed25519Verifier:
+    """The verifier of a vkey. Raises NoteError for a malformed one or a key id that is not its own."""
+    parts = vkey.split("+", 2)
+    if len(parts) != 3:
+        raise NoteError("a verifier key has three parts: name+id+key")
+    key = unbase64(parts[2])
+    if len(key) != 33 or key[0] != ED25519:
+        raise NoteError("not an Ed25519 verifier key")
+    verifier = Ed25519Verifier(parts[0], key[1:])
+    if parts[1] != verifier.key_id.hex():
+        raise NoteError("the key id in the verifier key is not that of the key")
+    return verifier
+
+
+def fingerprint(vkey: str) -> str:
+    """What people compare: hex SHA-256 of the vkey's bytes, in groups of four."""
+    digest = hashlib.sha256(vkey.encode()).hexdigest()
+    return " ".join(digest[at : at + 4] for at in range(0, 64, 4))
+
+
+def sign_note(text: str, *signers: Signer) -> str:
+    """The text (which ends in a newline) with a signature line of each signer. Raises NoteError."""
+    if not text.endswith("\n") or _CONTROL.search(text):
+        raise NoteError("a note's text ends in a newline and has no other control character")
+    if not signers:
+        raise NoteError("a note has at least one signature")
+    lines = [f"— {signer.name} {to_base64(signer.key_id + signer.sign(text.encode()))}\n" for signer in signers]
+    return text + "\n" + "".join(lines)
+
+
+def split_note(note: bytes | str) -> tuple[str, list[Signature]]:
+    """(text, signatures) of a note, its form checked and nothing verified. Raises NoteError."""
+    if len(note) > MAX_NOTE_BYTES:
+        raise NoteError("the note is too long")
+    try:
+        whole = note.decode("utf-8") if isinstance(note, bytes) else note
+        whole.encode("utf-8")
+    except UnicodeError:
+        raise NoteError("the note is not UTF-8") from None
+    if _CONTROL.search(whole):
+        raise NoteError("the note holds a control character")
+    cut = whole.rfind("\n\n")
+    if cut < 0 or not whole.endswith("\n"):
+        raise NoteError("the note has no signatures")
+    lines = whole[cut + 2 :].split("\n")[:-1]
+    if not 1 <= len(lines) <= MAX_SIGNATURES:
+        raise NoteError(f"the note has {len(lines)} signatures, not 1 to {MAX_SIGNATURES}")
+    return whole[: cut + 1], [_signature(line) for line in lines]
+
+
+def open_note(note: bytes | str, verifiers: Sequence[Verifier]) -> Note:
+    """The note, once at least one given key has signed it. Signatures of other keys are ignored.
+
+    Raises NoteError when the form is wrong, when a signature under a given key does not verify, or when no given
+    key has signed.
+    """
+    text, signatures = split_note(note)
+    message, signed_by = text.encode(), []
+    for verifier in verifiers:
+        lines = [line for line in signatures if (line.name, line.key_id) == (verifier.name, verifier.key_id)]
+        if len(lines) > 1:
+            raise NoteError(f"{verifier.name} has signed twice")
+        if lines:
+            if not verifier.verify(message, lines[0].signature):
+                raise NoteError(f"the signature of {verifier.name} is not valid")
+            signed_by.append(verifier)
+    if not signed_by:
+        raise NoteError("no trusted key has signed the note")
+    return Note(text, tuple(signed_by), tuple(signatures))
+
+
+def unbase64(text: str) -> bytes:
+    """Standard base64 (RFC 4648 section 4) in its one canonical spelling. Raises NoteError."""
+    try:
+        data = base64.b64decode(text.encode("ascii"), validate=True)
+    except (UnicodeError, binascii.Error, ValueError):
+        raise NoteError("malformed base64") from None
+    if to_base64(data) != text:
+        raise NoteError("malformed base64")
+    return data
+
+
+def _signature(line: str) -> Signature:
+    mark, _, rest = line.partition(" ")
+    name, _, encoded = rest.partition(" ")
+    if mark != "—":
+        raise NoteError("malformed signature line")
+    data = unbase64(encoded)
+    if len(data) < 5:
+        raise NoteError("a signature is too short")
+    return Signature(_named(name), data[:4], data[4:])
+
+
+def _named(name: str) -> str:
+    if not name or "+" in name or any(character.isspace() for character in name):
+        raise NoteError("a key name is not empty and has neither spaces nor plus")
+    return name
+
+
+def to_base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

@@ -1,0 +1,71 @@
+"""The session's real PostgreSQL, and what every test may ask for."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_CLUSTER: Any = None
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """The first process starts the cluster; xdist's workers use it, each with a database of its own."""
+    global _CLUSTER
+    if hasattr(session.config, "workerinput") or os.environ.get("ARCHIVE_TEST_DATABASE_URL"):
+        return
+    import psycopg
+
+    from archive import data_folder, postgres
+    from tests.settings import CLUSTER
+
+    data_folder.prepare(CLUSTER)
+    _CLUSTER = postgres.Cluster(CLUSTER, durable=False)
+    _CLUSTER.start()
+    with psycopg.connect(host=str(_CLUSTER.socket), user=postgres.SUPERUSER, dbname="postgres") as connection:
+        connection.execute(f"ALTER ROLE {postgres.ROLE} CREATEDB")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workerinput"):
+        return
+    if _CLUSTER is not None:
+        with contextlib.suppress(Exception):
+            _CLUSTER.stop()
+        shutil.rmtree(_CLUSTER.socket, ignore_errors=True)
+    home = os.environ.get("ARCHIVE_TEST_HOME")
+    if home:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_memory_between_tests() -> Iterator[None]:
+    """Throttles count in the cache."""
+    yield
+    from django.core.cache import cache
+
+    cache.clear()
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real evidence-like files, by ARCHIVE_TEST_DATA. Tests on it are skipped, saying so, without it."""
+    named = os.environ.get("ARCHIVE_TEST_DATA")
+    if not named:
+        pytest.skip("ARCHIVE_TEST_DATA does not name the folder of test files")
+    folder = Path(named)
+    if not folder.is_dir():
+        pytest.fail(f"ARCHIVE_TEST_DATA names {folder}, which is not a folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser_path() -> str:
+    """The browser that bin/test found or installed."""
+    named = os.environ.get("ARCHIVE_BROWSER") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if not named:
+        pytest.fail("no browser: run bin/test, which installs one, or set ARCHIVE_BROWSER to a Chromium")
+    return named
