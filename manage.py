@@ -10,6 +10,10 @@ def main() -> None:
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
+    if os.environ.get("ARCHIVE_SUPERVISED"):
+        from archive.logs import log_last_words
+
+        log_last_words(sys.argv[1] if len(sys.argv) > 1 else "manage.py")
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as problem:

@@ -1,6 +1,5 @@
 """Acts on people, compartments and grants. Each is one transaction with its custody event."""
 
-import hashlib
 import secrets
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -10,18 +9,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 
-from accounts.models import ARCHIVE_WIDE_ROLES, ApiToken, Compartment, Grant, Invitation, Role, User
+from accounts.models import ARCHIVE_WIDE_ROLES, ApiToken, Compartment, Grant, Invitation, Role, User, digest_of
 from accounts.permissions import NotNow, Refused, require, require_anywhere, require_compartment
 from custody.engine import SYSTEM, Agent, Subject, acting, record
 from custody.vocabulary import Outcome, Type
 
 INVITATION_LIFE = timedelta(days=7)
 TOKEN_LIFE_MOST = timedelta(days=366)
-
-
-def digest_of(secret: str) -> str:
-    """What is kept of a random secret of 256 bits: its hex SHA-256."""
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def found_archive(*, username: str, display_name: str, password: str, at: datetime) -> User:
@@ -85,9 +79,7 @@ def accept_invitation(*, secret: str, password: str, at: datetime) -> User:
         user = invitation.user
         user.set_password(password)
         user.save(update_fields=["password"])
-        record(
-            Type.ACCOUNT, by=user, at=at, subjects=[Subject("user", user.id)], fields={"to": {"password": "set"}}
-        )
+        record(Type.ACCOUNT, by=user, at=at, subjects=[Subject("user", user.id)], fields={"to": {"password": "set"}})
         return user
 
 
@@ -96,9 +88,7 @@ def change_own_password(*, by: User, at: datetime, password: str) -> None:
     with acting():
         by.set_password(password)
         by.save(update_fields=["password"])
-        record(
-            Type.ACCOUNT, by=by, at=at, subjects=[Subject("user", by.id)], fields={"to": {"password": "changed"}}
-        )
+        record(Type.ACCOUNT, by=by, at=at, subjects=[Subject("user", by.id)], fields={"to": {"password": "changed"}})
 
 
 def set_language(*, by: User, language: str) -> None:
@@ -300,9 +290,7 @@ def _record_grant(type: Type, *, by: Agent, at: datetime, grant: Grant, reason: 
     )
 
 
-def issue_token(
-    *, by: User, at: datetime, purpose: str, read_only: bool, life: timedelta
-) -> tuple[ApiToken, str]:
+def issue_token(*, by: User, at: datetime, purpose: str, read_only: bool, life: timedelta) -> tuple[ApiToken, str]:
     """A token for the API; the returned secret is shown once and kept nowhere."""
     with acting():
         if not timedelta(0) < life <= TOKEN_LIFE_MOST:

@@ -4,15 +4,15 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django import forms
+from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.actions import TOKEN_LIFE_MOST
 from accounts.models import ARCHIVE_WIDE_ROLES, Compartment, Role, User
 from accounts.permissions import compartments, permitted
-
-TOKEN_DAYS_MOST = 366
 
 
 def absorb(form: forms.BaseForm, error: ValidationError) -> None:
@@ -22,6 +22,14 @@ def absorb(form: forms.BaseForm, error: ValidationError) -> None:
         return
     for field, errors in error.error_dict.items():
         form.add_error(field if field != NON_FIELD_ERRORS and field in form.fields else None, errors)
+
+
+class SignInForm(AuthenticationForm):
+    """User name and password. The name is lowered first: attempts are counted for the one it means."""
+
+    def clean_username(self) -> str:
+        username: str = self.cleaned_data["username"]
+        return username.strip().lower()
 
 
 class PasswordForm(forms.Form):
@@ -140,7 +148,8 @@ class GrantForm(ReasonForm):
         self.fixed_user, self.fixed_compartment = user, compartment
         people = self.fields["user"]
         where = self.fields["compartment"]
-        assert isinstance(people, forms.ModelChoiceField) and isinstance(where, forms.ModelChoiceField)
+        assert isinstance(people, forms.ModelChoiceField)
+        assert isinstance(where, forms.ModelChoiceField)
         people.queryset = permitted(by, "user.view", User.objects.filter(is_active=True)).exclude(pk=by.pk)
         where.queryset = compartments(by, "compartment.grant")
         if user is not None:
@@ -178,7 +187,9 @@ class CompartmentForm(forms.ModelForm[Compartment]):
         model = Compartment
         fields = ("code", "title", "description")
         help_texts = {
-            "code": _("Capital letters, digits and dashes, such as SY-2025. Accession numbers begin with it, for ever."),
+            "code": _(
+                "Capital letters, digits and dashes, such as SY-2025. Accession numbers begin with it, for ever."
+            ),
             "title": _("Its members see it; auditors, who see no content, see it too: name no person."),
         }
         widgets = {"code": forms.TextInput(attrs={"dir": "ltr", "autocapitalize": "characters"})}
@@ -197,7 +208,7 @@ class TokenForm(forms.Form):
     purpose = forms.CharField(
         label=_("What it is for"), max_length=200, help_text=_("The program and the machine that will hold it.")
     )
-    days = forms.IntegerField(label=_("Days it lives"), min_value=1, max_value=TOKEN_DAYS_MOST, initial=90)
+    days = forms.IntegerField(label=_("Days it lives"), min_value=1, max_value=TOKEN_LIFE_MOST.days, initial=90)
     writes = forms.BooleanField(
         label=_("May also write"),
         required=False,

@@ -1,5 +1,6 @@
 """People, compartments, and the grants that join them."""
 
+import hashlib
 import uuid
 from typing import ClassVar
 
@@ -9,6 +10,11 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+
+def digest_of(secret: str) -> str:
+    """What is kept of a random secret of 256 bits: its hex SHA-256. Too little for a password, which people choose."""
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 class Role(models.TextChoices):
@@ -76,6 +82,11 @@ class User(AbstractBaseUser):
     def __str__(self) -> str:
         return self.display_name
 
+    @property
+    def joined(self) -> bool:
+        """Whether the person ever chose a password."""
+        return self.has_usable_password()
+
     def get_short_name(self) -> str:
         return self.display_name
 
@@ -94,7 +105,9 @@ class Compartment(models.Model):
         _("code"),
         max_length=20,
         unique=True,
-        validators=[RegexValidator(r"^[A-Z][A-Z0-9-]{1,18}[A-Z0-9]\Z", _("Capital letters, digits and dashes: SY-2025."))],
+        validators=[
+            RegexValidator(r"^[A-Z][A-Z0-9-]{1,18}[A-Z0-9]\Z", _("Capital letters, digits and dashes: SY-2025."))
+        ],
     )
     title = models.CharField(_("title"), max_length=200)
     description = models.TextField(_("description"), blank=True)
@@ -189,4 +202,3 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.prefix}… {self.purpose}"
-

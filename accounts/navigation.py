@@ -40,5 +40,3 @@ def context(request: HttpRequest) -> dict[str, Any]:
             active = request.path == url or (url != "/" and request.path.startswith(url))
             shown.append({"label": item.label, "url": url, "active": active, "icon": item.icon, "key": item.key})
     return {"navigation": shown}
-
-

@@ -1,4 +1,4 @@
-"""The authorisation engine. A permission is stated once, as a function from a user to a `Q`; everything else is derived.
+"""The authorisation engine. A permission is stated once, as a function from a user to a `Q`; the rest is derived.
 
 `permitted` filters a list, `can` and `require` ask the same filter about one object, `allowed` gives a page the set,
 DRF and `User.has_perm` ask here too. Fetching is authorising: no caller holds an object this module did not give it.
@@ -86,9 +86,11 @@ class Rule:
         """The id of the compartment an object of this rule lies in."""
         if self.path is None:
             return None
-        for name in self.path.split("__") if self.path else []:
+        *way, last = self.path.split("__")
+        for name in way:
             obj = getattr(obj, name)
-        return obj.pk if isinstance(obj, Compartment) else None
+        found: UUID | None = getattr(obj, f"{last}_id") if last else obj.pk
+        return found
 
 
 _RULES: dict[str, Rule] = {}

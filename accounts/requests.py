@@ -10,5 +10,5 @@ def person(request: HttpRequest) -> User:
     """The signed-in person. Raises NotVisible where nobody is, which the sign-in middleware prevents."""
     user = request.user
     if not isinstance(user, User):
-        raise NotVisible()
+        raise NotVisible
     return user

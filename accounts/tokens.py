@@ -10,15 +10,17 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
-from accounts.actions import digest_of
-from accounts.models import ApiToken, User
+from accounts.models import ApiToken, User, digest_of
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 LONGEST = 200
 
 
 class TokenAuthentication(BaseAuthentication):
-    """Authenticates by a token in force. Raises AuthenticationFailed (401), PermissionDenied for a write with a read key."""
+    """Authenticates by a token in force.
+
+    Raises AuthenticationFailed (401), and PermissionDenied (403) for a write with a token that may only read.
+    """
 
     keyword = b"bearer"
 

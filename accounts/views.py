@@ -9,7 +9,6 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, LogoutView
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -20,10 +19,10 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import check_for_language, override
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import actions, once
-from accounts.forms import OwnPasswordForm, PasswordForm, ProfileForm, TokenForm, absorb
+from accounts.forms import OwnPasswordForm, PasswordForm, ProfileForm, SignInForm, TokenForm, absorb
 from accounts.models import ApiToken, Grant, Role, User
 from accounts.panels import panels
 from accounts.permissions import NotNow, permitted, require
@@ -32,17 +31,17 @@ from accounts.requests import person
 
 INVITATION_COOKIE = "invitation"
 INVITATION_COOKIE_LIFE = 3600  # seconds to choose a password in
-TOKEN_COOKIE = "new-token"
+SHOWN_ONCE = "new-token"
 
 
 class SignIn(LoginView):
     """Signing in. One message for every wrong pair: nobody learns whether a user name exists."""
 
     template_name = "accounts/login.html"
-    authentication_form = AuthenticationForm
+    authentication_form = SignInForm
     redirect_authenticated_user = True
 
-    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+    def form_valid(self, form: SignInForm) -> HttpResponse:
         response = super().form_valid(form)
         return _remember_language(response, form.get_user().language)
 
@@ -61,12 +60,9 @@ def locked_out(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
 
 
 @login_not_required
-@require_GET
+@require_safe
 def open_invitation(request: HttpRequest, secret: str) -> HttpResponse:
-    """Takes the secret out of the address at once, whatever it is: the page that follows has nothing to leak.
-
-    The redirect needs no database, so no error can write this address into a log.
-    """
+    """Takes the secret out of the address at once, whatever it is: the page that follows has nothing to leak."""
     response = redirect("accounts:invitation")
     return once.hand_over(
         response, INVITATION_COOKIE, secret, path=reverse("accounts:invitation"), life=INVITATION_COOKIE_LIFE
@@ -75,7 +71,7 @@ def open_invitation(request: HttpRequest, secret: str) -> HttpResponse:
 
 @login_not_required
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def invitation(request: HttpRequest) -> HttpResponse:
     """Choose a first password with a one-time link; 409 with what to do when the link no longer works."""
     secret = once.handed_over(request, INVITATION_COOKIE)
@@ -85,9 +81,7 @@ def invitation(request: HttpRequest) -> HttpResponse:
     with override(found.user.language):
         form = PasswordForm(request.POST or None, user=found.user)
         if request.method == "POST" and form.is_valid():
-            user = actions.accept_invitation(
-                secret=secret, password=form.cleaned_data["password"], at=timezone.now()
-            )
+            user = actions.accept_invitation(secret=secret, password=form.cleaned_data["password"], at=timezone.now())
             messages.success(request, _("Your password is set. Sign in with it."))
             response = redirect("accounts:login")
             _remember_language(response, user.language)
@@ -125,7 +119,7 @@ def _remember_language(response: HttpResponse, language: str) -> HttpResponse:
     return response
 
 
-@require_GET
+@require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """The dashboard: who one is here, and what needs one now. Every app adds its cards through the "home" slot."""
     user = person(request)
@@ -146,7 +140,7 @@ def _by_role(held: list[Grant]) -> list[dict[str, Any]]:
     return result
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def profile(request: HttpRequest) -> HttpResponse:
     """One's own name and language, roles, and the ways to password and tokens."""
     user = person(request)
@@ -167,7 +161,7 @@ def profile(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def password(request: HttpRequest) -> HttpResponse:
     """Change one's own password; every other session of the person ends."""
     user = person(request)
@@ -180,7 +174,7 @@ def password(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/password.html", {"form": form}, status=422 if form.is_bound else 200)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def tokens(request: HttpRequest) -> HttpResponse:
     """One's API tokens, and a form for a new one. A new secret is shown on the next page, once."""
     user = person(request)
@@ -198,12 +192,12 @@ def tokens(request: HttpRequest) -> HttpResponse:
             absorb(form, error)
         else:
             response = redirect("accounts:tokens")
-            return once.hand_over(response, TOKEN_COOKIE, secret, path=reverse("accounts:tokens"))
+            return once.hand_over(response, SHOWN_ONCE, secret, path=reverse("accounts:tokens"))
     own = permitted(user, "token.view", ApiToken.objects.all())
-    secret = once.handed_over(request, TOKEN_COOKIE)
+    secret = once.handed_over(request, SHOWN_ONCE)
     context = {"form": form, "tokens": own, "secret": secret, "now": timezone.now()}
     response = render(request, "accounts/tokens.html", context, status=422 if form.is_bound else 200)
-    return once.forget(response, TOKEN_COOKIE, path=reverse("accounts:tokens")) if secret else response
+    return once.forget(response, SHOWN_ONCE, path=reverse("accounts:tokens")) if secret else response
 
 
 @require_POST

@@ -1,4 +1,4 @@
-"""The API's URLs: every app's `router_entries` (prefix, viewset, basename) and `urlpatterns`, the schema and its page."""
+"""The API's URLs: each app's `router_entries` (prefix, viewset, basename) and `urlpatterns`; the schema, its page."""
 
 from django.urls import URLPattern, URLResolver, path
 from drf_spectacular.views import SpectacularAPIView

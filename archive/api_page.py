@@ -1,7 +1,5 @@
 """The API's own page (Swagger UI from the installed sidecar), under a policy without unsafe-*."""
 
-from typing import Any
-
 from csp.decorators import csp_replace
 from django.utils.decorators import method_decorator
 from drf_spectacular.views import SpectacularSwaggerSplitView
@@ -13,6 +11,3 @@ from drf_spectacular.views import SpectacularSwaggerSplitView
 class ApiPage(SpectacularSwaggerSplitView):
     template_name = "archive/api.html"
     title = "API"
-
-    def get(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().get(request, *args, **kwargs)

@@ -33,7 +33,7 @@ class DataFolderProblem(Exception):
 def prepare(data: Path) -> None:
     """Make the layout and the secrets that are missing; never changes what is there.
 
-    Raises DataFolderProblem when the folder cannot be used: not a folder, not ours, no space, damaged, of a newer layout.
+    Raises DataFolderProblem when it cannot be used: not a folder, not ours, no space, damaged, of a newer layout.
     """
     try:
         _prepare(data)
@@ -73,7 +73,9 @@ def read_secret_key(data: Path) -> str:
     """Django's SECRET_KEY. Raises DataFolderProblem when the file is missing, damaged or readable by others."""
     path = data / "keys" / "secret-key"
     if not (data / "sanad.json").exists():
-        raise DataFolderProblem(f"the data folder {data} is not set up; run bin/run, or: python -m archive.data_folder {data}")
+        raise DataFolderProblem(
+            f"the data folder {data} is not set up; run bin/run, or: python -m archive.data_folder {data}"
+        )
     try:
         mode = path.stat().st_mode
         key = path.read_text("ascii").strip()
@@ -84,7 +86,9 @@ def read_secret_key(data: Path) -> str:
     if mode & 0o077:
         raise DataFolderProblem(f"others may read the key file {path}; set its mode to 0600.")
     if len(key) < SECRET_KEY_LENGTH:
-        raise DataFolderProblem(f"the key file {path} holds {len(key)} characters, at least {SECRET_KEY_LENGTH} are needed.")
+        raise DataFolderProblem(
+            f"the key file {path} holds {len(key)} characters, at least {SECRET_KEY_LENGTH} are needed."
+        )
     return key
 
 
@@ -97,7 +101,9 @@ def read_origin(data: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         raise DataFolderProblem(f"the file {path} is damaged; restore it from a backup.") from None
     if layout != LAYOUT:
-        raise DataFolderProblem(f"the data folder {data} has layout {layout}, this software knows layout {LAYOUT}; update it.")
+        raise DataFolderProblem(
+            f"the data folder {data} has layout {layout}, this software knows layout {LAYOUT}; update it."
+        )
     if not isinstance(origin, str) or not ORIGIN.fullmatch(origin):
         raise DataFolderProblem(f"the file {path} is damaged; restore it from a backup.")
     return origin
@@ -109,6 +115,7 @@ def lock(data: Path) -> IO[str]:
     Raises DataFolderProblem when another instance holds it.
     """
     handle = (data / "lock").open("a+")
+    (data / "lock").chmod(0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -116,7 +123,9 @@ def lock(data: Path) -> IO[str]:
         owner = handle.read().strip()
         handle.close()
         by = f" by process {owner}" if owner.isdigit() else ""
-        raise DataFolderProblem(f"the data folder {data} is in use{by}; stop that one or name another with --data.") from None
+        raise DataFolderProblem(
+            f"the data folder {data} is in use{by}; stop that one or name another with --data."
+        ) from None
     handle.truncate(0)
     handle.write(f"{os.getpid()}\n")
     handle.flush()

@@ -6,26 +6,31 @@ file names or exception messages (a database's error quotes the row). Frames and
 
 import json
 import logging
+import sys
 import traceback
 from datetime import UTC, datetime
+from http.client import responses
 from types import TracebackType
 
-OWN = frozenset({"accounts", "archive", "cases", "custody", "evidence", "incidents", "verification", "witnesses", "ledger"})
+OWN = frozenset(
+    {"accounts", "archive", "cases", "custody", "evidence", "incidents", "sanad", "verification", "witnesses", "ledger"}
+)
 
 
 class DropTypedText(logging.Filter):
-    """Libraries' log arguments may be typed text, so only their fixed message stays; requests become their URL pattern."""
+    """Libraries' log arguments may be typed text: only their fixed message stays. Requests become their URL pattern."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name.partition(".")[0] not in OWN:
-            record.msg = str(record.msg)
+            status = getattr(record, "status_code", None)
+            record.msg = responses.get(status, "") if isinstance(status, int) else str(record.msg)
             record.args = None
         request = getattr(record, "request", None)
         if request is not None:
             match = getattr(request, "resolver_match", None)
             record.route = match.route if match is not None else "(no such page)"
             record.method = getattr(request, "method", None)
-            del record.request
+            del record.__dict__["request"]
         return True
 
 
@@ -46,6 +51,16 @@ class JsonLines(logging.Formatter):
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = _without_messages(record.exc_info[1], record.exc_info[2])
         return json.dumps(line, ensure_ascii=False)
+
+
+def log_last_words(program: str) -> None:
+    """From here on what ends this process is logged like anything else, without what its message quotes."""
+
+    def last_words(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not issubclass(kind, KeyboardInterrupt):
+            logging.getLogger("archive.program").critical("%s ended", program, exc_info=(kind, error, trace))
+
+    sys.excepthook = last_words
 
 
 def _without_messages(error: BaseException | None, trace: TracebackType | None) -> list[str]:

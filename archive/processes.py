@@ -1,5 +1,6 @@
 """Starting and stopping child processes so that none outlives its parent and none is stopped by a stray Ctrl-C."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -19,7 +20,7 @@ def start(
     output: IO[bytes] | int | None = None,
     **popen: Any,
 ) -> subprocess.Popen[bytes]:
-    """A child in a process group of its own (the terminal's Ctrl-C reaches the parent alone, which stops children in order).
+    """A child in a process group of its own: the terminal's Ctrl-C reaches the parent alone, which stops in order.
 
     On Linux the kernel sends `when_orphaned` to it should the parent die without stopping it. Raises OSError.
     """
@@ -30,7 +31,7 @@ def start(
         stdout=output,
         stderr=output,
         start_new_session=True,
-        preexec_fn=_die_with_parent(when_orphaned),
+        preexec_fn=_die_with_parent(when_orphaned),  # noqa: PLW1509  the callers have one thread
         **popen,
     )
 
@@ -50,10 +51,8 @@ def stop(process: subprocess.Popen[bytes], *, how: signal.Signals, seconds: floa
 
 def sweep(process: subprocess.Popen[bytes]) -> None:
     """Kill what is left of a child's group: a killed web server must not leave a worker holding the port."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     process.wait()
 
 

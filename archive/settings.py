@@ -1,11 +1,13 @@
-"""Settings. Everything an operator may choose comes from the environment (archive/environment.py); nonsense is refused."""
+"""Settings. What an operator may choose comes from the environment (archive/environment.py); nonsense is refused."""
 
 import mimetypes
 import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+import django_stubs_ext
 import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
@@ -15,6 +17,8 @@ from archive import data_folder, environment, postgres
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 NODE_MODULES = BASE_DIR / "node_modules"
+
+django_stubs_ext.monkeypatch()  # generic forms, views and querysets can be named with their model
 
 environment.refuse_unknown(os.environ)
 
@@ -37,9 +41,13 @@ ALLOWED_HOSTS = environment.hosts()
 INSECURE_HTTP = environment.flag("SANAD_INSECURE_HTTP")
 _public = [host for host in ALLOWED_HOSTS if host not in environment.LOOPBACK]
 if DEBUG and _public:
-    raise ImproperlyConfigured(f"SANAD_DEBUG shows data in error pages and is refused for the public host {_public[0]!r}.")
+    raise ImproperlyConfigured(
+        f"SANAD_DEBUG shows data in error pages and is refused for the public host {_public[0]!r}."
+    )
 if INSECURE_HTTP and _public:
-    raise ImproperlyConfigured(f"SANAD_INSECURE_HTTP is for loopback only and is refused for the public host {_public[0]!r}.")
+    raise ImproperlyConfigured(
+        f"SANAD_INSECURE_HTTP is for loopback only and is refused for the public host {_public[0]!r}."
+    )
 
 INSTALLED_APPS = [
     "archive",
@@ -76,6 +84,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "accounts.middleware.PersonLanguageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -111,7 +120,10 @@ if os.environ.get("DATABASE_URL"):
     except (environ.ImproperlyConfigured, ValueError):
         raise ImproperlyConfigured("DATABASE_URL must look like postgresql://user:password@host:5432/name.") from None
     if _database.get("ENGINE") != "django.db.backends.postgresql":
-        raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL server (postgresql://...), no other database works.")
+        raise ImproperlyConfigured(
+            "DATABASE_URL must name a PostgreSQL server (postgresql://...), no other database works."
+        )
+    _database["HOST"] = unquote(_database["HOST"])  # a socket's folder is written with %2F in a URL
 else:
     _database = {
         "ENGINE": "django.db.backends.postgresql",
@@ -142,6 +154,8 @@ AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 AXES_HTTP_RESPONSE_CODE = 429
+AXES_LOCKOUT_CALLABLE = "accounts.views.locked_out"
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -160,6 +174,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = not INSECURE_HTTP
+SECURE_REDIRECT_EXEMPT = [r"^health/$"]  # asked by the supervisor without TLS
 SECURE_HSTS_SECONDS = 0 if INSECURE_HTTP else 2 * 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not INSECURE_HTTP
 SECURE_HSTS_PRELOAD = not INSECURE_HTTP
@@ -220,8 +235,8 @@ STORAGES = {
 # API
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.SessionAuthentication",
         "accounts.tokens.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -230,6 +245,7 @@ REST_FRAMEWORK = {
     "PAGE_SIZE": 50,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_RATES": {"login": "10/min", "token": "10/min"},
+    "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "accounts.exceptions.api_exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }

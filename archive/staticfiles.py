@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.staticfiles.finders import BaseFinder
 from django.core.checks import CheckMessage, Error
-from django.core.files.base import ContentFile
+from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, Storage
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
@@ -46,7 +46,7 @@ class VendoredFinder(BaseFinder):
     def find(self, path: str, find_all: bool = False, **kwargs: Any) -> Any:
         target = VENDORED.get(path)
         found = str(self.root / target) if target and (self.root / target).is_file() else None
-        if find_all:
+        if find_all or found is None:
             return [found] if found else []
         return found
 
@@ -66,24 +66,25 @@ class VendoredStorage(FileSystemStorage):
         return super().path(self._vendored[name])
 
 
-class StaticStorage(CompressedManifestStaticFilesStorage):
-    """Names by content hash, precompressed. Source maps and packages' images are not served, so no file points at them."""
+class StaticStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # it has no types
+    """Names by content hash, precompressed; no file names source maps or packages' images, which are not served."""
 
     support_js_module_import_aggregation = True
 
     def post_process(self, paths: dict[str, Any], dry_run: bool = False, **options: Any) -> Iterator[Any]:
-        if not dry_run:
-            for name in paths:
-                if name.endswith((".js", ".mjs", ".css")):
-                    self._drop_references(name)
-        yield from super().post_process(paths, dry_run=dry_run, **options)
+        """From the collected copies, which `_save` has cleaned, not from the packages' files."""
+        yield from super().post_process({name: (self, name) for name in paths}, dry_run=dry_run, **options)
 
-    def _drop_references(self, name: str) -> None:
-        with self.open(name) as handle:
-            text = handle.read().decode("utf-8")
-        cleaned = _SOURCE_MAP.sub("", text)
-        if name.startswith("vendor/") and name.endswith(".css"):
-            cleaned = _IMAGE_OF_PACKAGE.sub("none", cleaned)
-        if cleaned != text:
-            self.delete(name)
-            self._save(name, ContentFile(cleaned.encode("utf-8")))
+    def _save(self, name: str, content: File[bytes]) -> str:
+        if name.endswith((".js", ".mjs", ".css")):
+            content = ContentFile(without_references(name, b"".join(content.chunks())))
+        saved: str = super()._save(name, content)
+        return saved
+
+
+def without_references(name: str, source: bytes) -> bytes:
+    """A script or style sheet without what it names but we do not serve."""
+    text = _SOURCE_MAP.sub("", source.decode("utf-8"))
+    if name.startswith("vendor/") and name.endswith(".css"):
+        text = _IMAGE_OF_PACKAGE.sub("none", text)
+    return text.encode("utf-8")

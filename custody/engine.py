@@ -158,7 +158,8 @@ def in_order(events: QuerySet[Event]) -> list[Event]:
         event_id: (1, pk) for event_id, pk in Pending.objects.filter(event_id__in=ids).values_list("event_id", "pk")
     }
     places |= {
-        event_id: (0, index) for event_id, index in Entry.objects.filter(event_id__in=ids).values_list("event_id", "index")
+        event_id: (0, index)
+        for event_id, index in Entry.objects.filter(event_id__in=ids).values_list("event_id", "index")
     }
     return sorted(rows, key=lambda event: places.get(event.id, (2, 0)))
 

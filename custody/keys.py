@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives import hashes
 from django.conf import settings
 
 KEY_BYTES = 32
@@ -75,7 +75,7 @@ def read_or_make_secret(path: Path) -> bytes:
         except FileExistsError:
             pass
         finally:
-            os.unlink(temporary)
+            temporary.unlink()
     if path.stat().st_mode & 0o077:
         raise KeyProblem(f"{path.name}: others may read this key file; set its mode to 0600")
     try:
@@ -85,6 +85,22 @@ def read_or_make_secret(path: Path) -> bytes:
     if len(secret) != KEY_BYTES:
         raise KeyProblem(f"{path.name}: not a key file of this archive")
     return secret
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Replace a small state file as a whole; when this returns it is on the disk. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_suffix(".new")
+    with temporary.open("w") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    temporary.replace(path)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def derive(secret: bytes, purpose: str) -> bytes:

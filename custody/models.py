@@ -4,14 +4,14 @@ import uuid
 
 from django.db import models
 
-from custody.vocabulary import Outcome, Type
+from custody.vocabulary import Outcome, types
 
 
 class Event(models.Model):
-    """The readable index of a custody event: who, what, when. The proof is the Entry; names and values are Disclosures."""
+    """The readable index of a custody event: who, what, when. The Entry is the proof, Disclosures hold the values."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    type = models.CharField(max_length=40, choices=Type.choices)
+    type = models.CharField(max_length=40, choices=types)
     outcome = models.CharField(max_length=10, choices=Outcome.choices)
     at = models.DateTimeField()
     agent_id = models.UUIDField()
@@ -20,6 +20,7 @@ class Event(models.Model):
 
     class Meta:
         indexes = [
+            models.Index(fields=["-at", "-id"], name="event_newest"),
             models.Index(fields=["compartment_id", "-at"], name="event_compartment"),
             models.Index(fields=["agent_id", "-at"], name="event_agent"),
             models.Index(fields=["type", "-at"], name="event_type"),
@@ -46,7 +47,7 @@ class EventSubject(models.Model):
 
 
 class Disclosure(models.Model):
-    """One field of an event: {salt, value}, sealed under the subject's key. Opening it proves the entry's commitment."""
+    """One field of an event: {salt, value}, sealed under the subject's key. It opens the entry's commitment."""
 
     event_id = models.UUIDField()
     field = models.CharField(max_length=32)
@@ -107,12 +108,16 @@ class Tile(models.Model):
 
 
 class Checkpoint(models.Model):
-    """A signed head of the tree (C2SP tlog-checkpoint in a signed note). Insert only."""
+    """A signed head of the tree (C2SP tlog-checkpoint in a signed note). Insert only.
+
+    `chain` binds it to every checkpoint before it (custody.signer.link): none can be taken out unnoticed.
+    """
 
     size = models.BigIntegerField()
     root = models.BinaryField()
     note = models.TextField()
     signed_at = models.DateTimeField()
+    chain = models.BinaryField()
 
     class Meta:
         indexes = [models.Index(fields=["-size", "-signed_at"], name="checkpoint_newest")]

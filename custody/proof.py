@@ -29,8 +29,14 @@ def proof_of(event_id: UUID, checkpoint: Checkpoint | None = None) -> Proof | No
 
     Raises ledger.merkle.ProofError when the stored tree does not lead to the signed root: tampering, or a damaged disk.
     """
-    head = checkpoint or newest_checkpoint()
     row = Entry.objects.filter(event_id=event_id).first()
+    return proof_at(row.index, checkpoint) if row is not None else None
+
+
+def proof_at(index: int, checkpoint: Checkpoint | None = None) -> Proof | None:
+    """The proof of the entry at an index, as proof_of; None when no signed head covers it (yet)."""
+    head = checkpoint or newest_checkpoint()
+    row = Entry.objects.filter(index=index).first()
     if head is None or row is None or row.index >= head.size:
         return None
     entry = bytes(row.entry)

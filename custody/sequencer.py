@@ -12,10 +12,14 @@ from django.db.models import Max
 
 from custody.models import Entry, Event, Pending, Tile
 from ledger.entry import leaf_hash
-from ledger.merkle import TILE_WIDTH, new_tiles
+from ledger.merkle import TILE_WIDTH, ProofError, new_tiles
 
 LOCK = 0x53414E4144  # "SANAD"
 BATCH = 4096
+
+
+class LedgerBroken(Exception):
+    """The stored ledger cannot be continued. The message says where it broke; nothing was written."""
 
 
 def tree_size() -> int:
@@ -31,7 +35,10 @@ def read_tile(level: int, index: int) -> bytes:
 
 
 def sequence_once() -> int:
-    """Give one batch of pending events their index. Returns how many; 0 when nothing was pending."""
+    """Give one batch of pending events their index. Returns how many; 0 when nothing was pending.
+
+    Raises LedgerBroken when an event vanished before it had a place, or the stored tree is too short to grow.
+    """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         pending = list(Pending.objects.order_by("pk").values_list("pk", "event_id")[:BATCH])
@@ -43,6 +50,9 @@ def sequence_once() -> int:
                 "pk", "entry"
             )
         }
+        lost = next((event_id for _, event_id in pending if event_id not in bytes_of), None)
+        if lost is not None:
+            raise LedgerBroken(f"event {lost} is pending and its row is gone")
         size = tree_size()
         rows = [
             Entry(index=size + offset, event_id=event_id, entry=entry, leaf_hash=leaf_hash(entry))
@@ -51,7 +61,10 @@ def sequence_once() -> int:
         with cursor.copy("COPY custody_entry (index, event_id, entry, leaf_hash) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row((row.index, row.event_id, row.entry, row.leaf_hash))
-        grown = new_tiles(size, [bytes(row.leaf_hash) for row in rows], read_tile)
+        try:
+            grown = new_tiles(size, [bytes(row.leaf_hash) for row in rows], read_tile)
+        except ProofError as problem:
+            raise LedgerBroken(f"the tree cannot grow: {problem}") from None
         Tile.objects.bulk_create(
             [Tile(level=level, index=index, hashes=hashes) for (level, index), hashes in grown.items()],
             update_conflicts=True,

@@ -16,7 +16,7 @@ LIMIT = 1000
 
 @dataclass(frozen=True)
 class StoryLine:
-    """One event. `fields` are the opened values; `index` is its place in the tree; `recorded` says a signed head covers it."""
+    """One event. `fields` are the opened values, `index` its place in the tree; `recorded`: a signed head covers it."""
 
     event_id: UUID
     at: datetime
@@ -33,7 +33,7 @@ class StoryLine:
 
 
 def story(kind: str, subject_id: UUID, *, newest: int = LIMIT) -> list[StoryLine]:
-    """The newest events of a subject in order of time. Raises custody.seal.SealBroken when a value was tampered with."""
+    """The newest events of a subject in order of time. Raises custody.seal.SealBroken on a changed value."""
     ids = list(
         EventSubject.objects.filter(kind=kind, subject_id=subject_id).order_by("-at", "-pk").values_list(
             "event_id", flat=True

@@ -1,5 +1,7 @@
 """The event types of the ledger: PREMIS 3 terms where one exists, our own namespace where none does."""
 
+from typing import Any
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -40,6 +42,13 @@ class Type(models.TextChoices):
     INTERVIEW = "sanad/testimony", _("Testimony recorded")
     CONSENT = "sanad/consent", _("Consent recorded")
     WITHDRAW_CONSENT = "sanad/consent-withdrawal", _("Consent withdrawn")
+    RECORD_IDENTITY = "sanad/identity-recording", _("Identity recorded")
+    ASK_SPOKEN = "sanad/spoken-before", _("Asked whether a person already spoke to us")
+    SEAL = "sanad/seal", _("Sealed")
+    CORRECT = "sanad/correction", _("Corrected after sealing")
+    LINK_RECORDING = "sanad/recording", _("Linked as a recording of a testimony")
+    UNLINK_RECORDING = "sanad/recording-withdrawal", _("Recording withdrawn from a testimony")
+    VERIFICATION = "sanad/verification-run", _("Verification run asked for or stopped")
     VERIFY_LEDGER = "sanad/ledger-verification", _("Ledger verified")
 
     @property
@@ -47,6 +56,11 @@ class Type(models.TextChoices):
         """The id.loc.gov URI of a PREMIS term, or None for one of ours."""
         code = _PREMIS_CODES.get(self.value)
         return PREMIS + code if code else None
+
+
+def types() -> list[tuple[str, Any]]:
+    """The choices of Event.type; by name, so that a new type needs no migration."""
+    return list(Type.choices)
 
 
 _PREMIS_CODES = {

@@ -1,7 +1,10 @@
 """Acts on items. Each is one transaction with its custody event; if the ledger refuses, nothing happened."""
 
+import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,15 +19,21 @@ from custody.engine import SYSTEM, Subject, acting, record
 from custody.models import Event, EventSubject
 from custody.vocabulary import Outcome, Type
 from evidence import blobs, jobs
+from evidence.claims import position
 from evidence.dates import parse
-from evidence.description import DESCRIBED, described
-from evidence.fixity import find
+from evidence.description import DESCRIBED, described, version_of
+from evidence.fixity import Finding, find
+from evidence.media_types import chosen, disagree, is_text, kind_of
 from evidence.models import Accession, Derivative, FixityCheck, Item
-from evidence.vocabulary import FixityOutcome, Kind
+from evidence.vocabulary import FixityOutcome, Kind, Precision
+from ledger.entry import canonical
 
 DATED = ("created", "published", "collected")
+LONGEST_DESCRIPTION = 20_000  # characters
+MOST_DESCRIBED_BYTES = 48 << 10  # what one ledger value holds, with room to spare
 LONGEST_NAME = 1024  # characters of an original name that are kept
 ONE_VIEWING = timedelta(minutes=5)
+_UNREADABLE = re.compile("[\0\ud800-\udfff]")  # neither the database nor canonical JSON can hold them
 
 
 def receive_item(
@@ -90,6 +99,7 @@ def receive_item(
                     "key_commitment": blobs.key_commitment(received.key),
                     "blob_id": str(received.blob_id),
                     "duplicate_of": item.duplicate_of.accession if item.duplicate_of else None,
+                    "idempotency_key": str(idempotency_key) if idempotency_key else None,
                 },
                 "original_name": clean_name(original_name),
                 "to": described(item),
@@ -105,10 +115,24 @@ def received_before(by: User, idempotency_key: UUID) -> Item | None:
     return Item.objects.filter(received_by=by, idempotency_key=idempotency_key).first()
 
 
-def describe_item(*, by: User, at: datetime, accession: str, changes: Mapping[str, Any], reason: str = "") -> Item:
-    """Change what is said of an item; unchanged fields are not written. Raises ValidationError naming the field."""
+def describe_item(
+    *,
+    by: User,
+    at: datetime,
+    accession: str,
+    changes: Mapping[str, Any],
+    reason: str = "",
+    version: str | None = None,
+) -> Item:
+    """Change what is said of an item; unchanged fields are not written.
+
+    With `version` (evidence.description.version of what the caller saw) nothing is overwritten unseen: raises NotNow
+    when the description was changed meanwhile. Raises NotVisible, Refused, ValidationError naming the field.
+    """
     with acting():
         item = require(by, "item.describe", Item.objects.all(), lock=True, accession=accession)
+        if version is not None and version != version_of(item):
+            raise NotNow(_("Somebody described this item meanwhile. Nothing of yours was saved yet."))
         before = described(item)
         _describe(item, changes)
         after = described(item)
@@ -131,6 +155,35 @@ def describe_item(*, by: User, at: datetime, accession: str, changes: Mapping[st
         return item
 
 
+def describe_items(
+    *, by: User, at: datetime, accessions: Sequence[str], changes: Mapping[str, Any], reason: str = ""
+) -> list[Item]:
+    """The same changes to several items: all of them or none."""
+    with acting():
+        return [
+            describe_item(by=by, at=at, accession=accession, changes=changes, reason=reason)
+            for accession in sorted(accessions)  # one order for all: two people never wait for each other
+        ]
+
+
+def place_from_device(*, by: User, at: datetime, accession: str, precision: str) -> Item:
+    """Take the position the device claims over as the place, as precise as the person says.
+
+    Raises NotVisible, Refused, ValidationError, and NotNow when the device claims no position.
+    """
+    with acting():
+        item = require(by, "item.describe", Item.objects.all(), lock=True, accession=accession)
+        found = position(item.claims)
+        if found is None:
+            raise NotNow(_("The device claims no position."))
+        if precision not in Precision.values:
+            raise ValidationError({"precision": _("Say how precise these coordinates are.")})
+        changes = {"latitude": found[0], "longitude": found[1], "precision": precision}
+        return describe_item(
+            by=by, at=at, accession=accession, changes=changes, reason=_("Taken over from what the device claims")
+        )
+
+
 def open_record(*, by: User, at: datetime, accession: str) -> Item:
     """Fetch an item to show its page; opening is a custody event, once per person in five minutes."""
     with acting():
@@ -145,6 +198,21 @@ def open_content(*, by: User, at: datetime, accession: str) -> Item:
         item = require(by, "item.view_content", Item.objects.select_related("blob"), accession=accession)
         _record_reading(Type.VIEW, "content", by=by, at=at, item=item)
         return item
+
+
+def open_text(*, by: User, at: datetime, accession: str) -> Item:
+    """Fetch an item to show its content as text. Raises NotNow when it is no text."""
+    with acting():
+        item = require(by, "item.view_content", Item.objects.select_related("blob"), accession=accession)
+        if not is_text(item.media_type):
+            raise NotNow(_("This item is not text. Open or download it instead."))
+        _record_reading(Type.VIEW, "text", by=by, at=at, item=item)
+        return item
+
+
+def open_receipt(*, by: User, at: datetime, accession: str) -> Item:
+    """Fetch an item to give out the receipt of its reception."""
+    return open_record(by=by, at=at, accession=accession)
 
 
 def open_preview(*, by: User, at: datetime, accession: str) -> Derivative:
@@ -176,9 +244,13 @@ def verify_item(*, by: User, at: datetime, accession: str) -> FixityCheck:
 
     The outcome, good or bad, is a fixity check and a custody event. Content is neither decrypted nor shown.
     """
-    require(by, "item.verify", Item.objects.all(), accession=accession)
-    item = Item.objects.select_related("blob").get(accession=accession)
+    item = require(by, "item.verify", Item.objects.all(), accession=accession)
     finding = find(item)  # outside the transaction: reading a large object must not hold one open
+    return record_finding(by=by, at=at, accession=accession, finding=finding)
+
+
+def record_finding(*, by: User, at: datetime, accession: str, finding: Finding) -> FixityCheck:
+    """Write down what evidence.fixity.find found: the fixity check and its custody event, good or bad."""
     with acting():
         item = require(by, "item.verify", Item.objects.all(), lock=True, accession=accession)
         event_id = record(
@@ -194,7 +266,13 @@ def verify_item(*, by: User, at: datetime, accession: str) -> FixityCheck:
             },
         )
         check = FixityCheck.objects.create(
-            item=item, at=at, by_id=by.id, outcome=finding.outcome, detail=finding.detail[:300], event_id=event_id
+            item=item,
+            at=at,
+            by_id=by.id,
+            outcome=finding.outcome,
+            detail=finding.detail[:300],
+            steps=[asdict(step) for step in finding.steps],
+            event_id=event_id,
         )
         if finding.outcome != FixityOutcome.PENDING:
             Item.objects.filter(pk=item.pk).update(last_verified_at=at, last_outcome=finding.outcome)
@@ -207,7 +285,7 @@ def record_examination(
     item_id: UUID,
     puremagic: str,
     libmagic: str,
-    claims: Mapping[str, Any] | None,
+    claims: Mapping[str, str] | None,
     problem: str,
     preview: tuple[blobs.Received, str, str] | None = None,
 ) -> Item:
@@ -219,14 +297,23 @@ def record_examination(
         item = Item.objects.select_for_update().get(pk=item_id)
         if item.examined_at is not None:
             return item
-        item.media_type = (libmagic or puremagic or "application/octet-stream")[:127]
+        item.media_type = chosen(puremagic, libmagic)
         item.media_type_puremagic, item.media_type_libmagic = puremagic[:127], libmagic[:127]
-        item.type_conflict = bool(puremagic and libmagic and _family(puremagic) != _family(libmagic))
+        item.type_conflict = disagree(puremagic, libmagic)
         item.examined_at, item.examination_problem = at, problem[:300]
         kind = kind_of(item.media_type) if item.kind == Kind.UNDETERMINED else item.kind
         was, item.kind = item.kind, kind
         if claims:
-            item.sealed_claims = seal.seal(item.id, "claims", json.dumps(claims).encode())
+            plain = canonical(dict(claims))
+            item.sealed_claims = seal.seal(item.id, "claims", plain)
+            record(
+                Type.EXTRACT,
+                by=SYSTEM,
+                at=at,
+                compartment=item.compartment_id,
+                subjects=[Subject("item", item.id)],
+                fields={"to": {"claims": len(claims), "sha256": hashlib.sha256(plain).hexdigest()}},
+            )
         item.save()
         if preview is not None:
             made, media_type, tool = preview
@@ -247,7 +334,15 @@ def record_examination(
                 compartment=item.compartment_id,
                 subjects=[Subject("item", item.id)],
                 blob=made.address,
-                fields={"object": {"purpose": "preview", "sha256": made.sha256, "size": made.size, "tool": tool}},
+                fields={
+                    "object": {
+                        "purpose": "preview",
+                        "sha256": made.sha256,
+                        "size": made.size,
+                        "media_type": media_type,
+                        "tool": tool,
+                    }
+                },
             )
         record(
             Type.IDENTIFY,
@@ -264,8 +359,8 @@ def record_examination(
                     "puremagic": item.media_type_puremagic,
                     "libmagic": item.media_type_libmagic,
                     "conflict": item.type_conflict,
+                    "problem": item.examination_problem,
                 },
-                "note": problem[:300],
             },
         )
         return item
@@ -280,22 +375,15 @@ def clean_name(name: str) -> str:
     return kept[:LONGEST_NAME].strip() or "unnamed"
 
 
-def kind_of(media_type: str) -> str:
-    """The kind an item most likely is, by its type alone."""
-    family = media_type.partition("/")[0]
-    if media_type in ("text/plain", "text/csv", "application/json"):
-        return Kind.TEXT
-    if media_type in ("application/warc", "application/wacz", "text/html", "multipart/related"):
-        return Kind.WEB_CAPTURE
-    if media_type.startswith(("application/pdf", "application/msword", "application/vnd.", "application/rtf")):
-        return Kind.DOCUMENT
-    return {"image": Kind.PHOTO, "video": Kind.VIDEO, "audio": Kind.AUDIO, "text": Kind.TEXT}.get(family, Kind.OTHER)
-
-
 def _describe(item: Item, changes: Mapping[str, Any]) -> None:
     unknown = [name for name in changes if name not in DESCRIBED]
     if unknown:
         raise ValidationError({name: _("This is not a field that can be described.") for name in unknown})
+    unreadable = [name for name, value in changes.items() if isinstance(value, str) and _UNREADABLE.search(value)]
+    if unreadable:
+        raise ValidationError({name: _("This text holds characters that cannot be kept.") for name in unreadable})
+    if len(str(changes.get("description", ""))) > LONGEST_DESCRIPTION or _bytes_of(changes) > MOST_DESCRIBED_BYTES:
+        raise ValidationError({"description": _("This text is too long for a description.")})
     for name, value in changes.items():
         setattr(item, name, value)
     errors: dict[str, Any] = {}
@@ -322,6 +410,10 @@ def _describe(item: Item, changes: Mapping[str, Any]) -> None:
     item.clean_fields(exclude={field.name for field in Item._meta.fields} - set(DESCRIBED))
 
 
+def _bytes_of(changes: Mapping[str, Any]) -> int:
+    return len(json.dumps([value for value in changes.values() if isinstance(value, str)], ensure_ascii=False).encode())
+
+
 def _record_reading(type: Type, what: str, *, by: User, at: datetime, item: Item) -> None:
     recent = EventSubject.objects.filter(kind=f"item:{what}", subject_id=item.id, at__gt=at - ONE_VIEWING)
     if Event.objects.filter(type=type, agent_id=by.id, id__in=recent.values("event_id")).exists():
@@ -335,24 +427,3 @@ def _record_reading(type: Type, what: str, *, by: User, at: datetime, item: Item
         fields={"purpose": what},
     )
 
-
-def _family(media_type: str) -> str:
-    """Types that name the same format differently are one family."""
-    alias = _SAME.get(media_type, media_type)
-    return alias.removeprefix("x-").replace("/x-", "/")
-
-
-_SAME = {
-    "image/jpg": "image/jpeg",
-    "image/heif": "image/heic",
-    "audio/x-wav": "audio/wav",
-    "audio/vnd.wave": "audio/wav",
-    "audio/wave": "audio/wav",
-    "video/x-m4v": "video/mp4",
-    "audio/x-m4a": "audio/mp4",
-    "application/x-zip-compressed": "application/zip",
-    "text/xml": "application/xml",
-    "application/x-pdf": "application/pdf",
-    "image/x-ms-bmp": "image/bmp",
-    "image/x-bmp": "image/bmp",
-}

@@ -62,7 +62,7 @@ def receive(chunks: Iterable[bytes], *, declared_size: int | None = None, declar
     size = stored_size = 0
     with _staging(blob_id) as (path, descriptor):
         try:
-            for chunk in chunks:
+            for chunk in _arriving(chunks):
                 size += len(chunk)
                 if size > limit:
                     raise _too_large(limit)
@@ -71,12 +71,7 @@ def receive(chunks: Iterable[bytes], *, declared_size: int | None = None, declar
                 for sealed in encryptor.update(chunk):
                     stored_size += _write(descriptor, sealed, stored)
             if declared_size is not None and size != declared_size:
-                raise ReceptionRefused(
-                    _("The line broke: %(got)s of %(sent)s bytes arrived. Nothing was kept; please send it again.")
-                    % {"got": size, "sent": declared_size},
-                    "incomplete",
-                    400,
-                )
+                raise _incomplete(size, declared_size)
             if declared_sha256 is not None and sha256.hexdigest() != declared_sha256:
                 raise ReceptionRefused(
                     _("What arrived is not what was sent: the digests differ. Nothing was kept; please send it again."),
@@ -132,6 +127,11 @@ def read_blob(blob: Blob, start: int = 0, stop: int | None = None) -> Iterator[b
         yield from decryptor.read(start, stop)
 
 
+def stored_size(plain: int) -> int:
+    """The bytes that this many received bytes take in the store."""
+    return streams.ciphertext_size(plain)
+
+
 def associated_data(blob_id: uuid.UUID) -> bytes:
     """What binds a stream to its row."""
     return f"sanad/blob/v1/{blob_id}".encode()
@@ -180,6 +180,32 @@ def _write(descriptor: int, data: bytes, hasher: "hashlib._Hash") -> int:
     while view:
         view = view[os.write(descriptor, view) :]
     return len(data)
+
+
+def _arriving(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The chunks; a sender who goes away is told apart from a disk that fails."""
+    arrived = 0
+    source = iter(chunks)
+    while True:
+        try:
+            chunk = next(source)
+        except StopIteration:
+            return
+        except OSError as problem:  # also Django's UnreadablePostError
+            raise _incomplete(arrived, None) from problem
+        arrived += len(chunk)
+        yield chunk
+
+
+def _incomplete(got: int, sent: int | None) -> ReceptionRefused:
+    if sent is None:
+        message = _("The line broke after %(got)s bytes. Nothing was kept; please send it again.") % {"got": got}
+    else:
+        message = _("The line broke: %(got)s of %(sent)s bytes arrived. Nothing was kept; please send it again.") % {
+            "got": got,
+            "sent": sent,
+        }
+    return ReceptionRefused(message, "incomplete", 400)
 
 
 def _too_large(limit: int) -> ReceptionRefused:

@@ -1,9 +1,11 @@
 """What people say of an item, as opposed to what was received."""
 
+import hashlib
 from decimal import Decimal
 from typing import Any
 
 from evidence.models import Item
+from ledger.entry import canonical
 
 #: What people say of an item, and may correct; every change is in the ledger as from -> to.
 DESCRIBED = (
@@ -37,6 +39,11 @@ DESCRIBED = (
 def described(item: Item) -> dict[str, Any]:
     """The described fields as ledger values: text, booleans, and None for what is not stated."""
     return {name: _value(getattr(item, name)) for name in DESCRIBED}
+
+
+def version_of(item: Item) -> str:
+    """A name for exactly this description: two readers with the same version saw the same words."""
+    return hashlib.sha256(canonical(described(item))).hexdigest()[:32]
 
 
 def _value(value: Any) -> str | bool | None:

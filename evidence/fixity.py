@@ -1,20 +1,29 @@
-"""One item against everything that speaks for it: the stored bytes, its record, and the ledger. Needs no key to content."""
+"""One item against everything that speaks for it: the stored bytes, its record, and the ledger. Decrypts no content."""
 
+import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from custody import seal
-from custody.engine import in_order, opened
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from custody import keys, seal
+from custody.engine import in_order, opened, timestamp
 from custody.models import Event, EventSubject
 from custody.proof import proof_of
 from custody.verify import check_checkpoint
 from custody.vocabulary import Type
-from evidence import store
+from evidence import blobs, dates, store
 from evidence.description import described
-from evidence.models import Item
+from evidence.models import Blob, Derivative, Item
 from evidence.vocabulary import FixityOutcome
-from ledger.entry import EntryError, commit, parse_entry
+from ledger.entry import Entry, EntryError, commit, parse_entry
 from ledger.merkle import ProofError
+
+#: The events that together say what the record must say today.
+TELLING = (Type.RECEIVE, Type.DESCRIBE, Type.IDENTIFY, Type.EXTRACT, Type.CREATE)
+NEWEST_CHECKS = 20  # how far back the last completed verification is looked for among pending ones
 
 
 @dataclass(frozen=True)
@@ -46,37 +55,63 @@ class _Wrong(Exception):
         self.outcome, self.detail = outcome, detail
 
 
+@dataclass(frozen=True)
+class _Told:
+    """An event of the item whose opened values were proved against its entry."""
+
+    event: Event
+    entry: Entry
+    values: dict[str, Any]
+
+
 def find(item: Item) -> Finding:
     """Test an item. Never raises for what it finds: every fault is an outcome with words for it.
 
-    1. The stored bytes are read from the store and hashed; the digest must be their address.
-    2. The ledger's reception entry names that very digest, and its opened values are those of the record.
-    3. What the record says today follows from the reception and every later description in the ledger.
-    4. The entry stands in the tree under a checkpoint signed with this archive's key.
+    1. bytes: the stored bytes are read and hashed; the digest must be their address.
+    2. reception: the ledger holds one reception of the item, and its opened values fit its commitments.
+    3. record: every column that reception fixed is as the ledger recorded it, the key and the sealed name too.
+    4. description: every described column follows from the reception and each later description.
+    5. examination: types, device claims and the preview's bytes are those that were recorded when they were found.
+    6. ledger: each of these events stands in the tree under a checkpoint signed with this archive's key.
     """
     steps: list[Step] = []
     digest = ""
     try:
-        digest = _bytes(item, steps)
-        entry, values, event = _reception(item)
-        steps.append(Step("reception", True, str(event.id)))
-        _same_record(item, entry.blob, values)
-        steps.append(Step("record", True, item.accession))
-        _same_description(item, values)
-        steps.append(Step("description", True, ""))
-        recorded = _proved(event)
-        steps.append(Step("ledger", recorded, ""))
+        digest = _digest(_blob(item))
+        steps.append(Step("bytes", True, digest))
+        with transaction.atomic():
+            # Every act on an item locks its row, so record and events are read as of one moment.
+            item = Item.objects.select_for_update(of=("self",)).select_related("blob", "duplicate_of").get(pk=item.pk)
+            told = _told(item)
+            reception = told[0]
+            steps.append(Step("reception", True, str(reception.event.id)))
+            _same_record(item, reception)
+            steps.append(Step("record", True, item.accession))
+            _same_description(item, told)
+            steps.append(Step("description", True, ""))
+            _same_examination(item, told)
+            _same_derivatives(item, told)
+            _same_last_check(item)
+            steps.append(Step("examination", True, item.media_type))
+            waiting = [one for one in told if not _proved(one.event)]
+            steps.append(Step("ledger", not waiting, f"{len(told) - len(waiting)}/{len(told)}"))
     except _Wrong as wrong:
         return Finding(wrong.outcome, wrong.detail, digest, (*steps, Step(wrong.outcome, False, wrong.detail)))
-    if not recorded:
-        return Finding(
-            FixityOutcome.PENDING, "the reception waits for the next signed checkpoint", digest, tuple(steps)
-        )
+    if waiting:
+        detail = f"{len(waiting)} of {len(told)} events wait for the next signed checkpoint"
+        return Finding(FixityOutcome.PENDING, detail, digest, tuple(steps))
     return Finding(FixityOutcome.OK, "", digest, tuple(steps))
 
 
-def _bytes(item: Item, steps: list[Step]) -> str:
-    address = item.blob.address
+def _blob(item: Item) -> Blob:
+    try:
+        return item.blob
+    except Blob.DoesNotExist:
+        raise _Wrong(FixityOutcome.RECORD, "the record's row of the stored bytes is gone") from None
+
+
+def _digest(blob: Blob) -> str:
+    address = blob.address
     try:
         digest = store.digest(address)
     except ValueError:
@@ -87,24 +122,29 @@ def _bytes(item: Item, steps: list[Step]) -> str:
         raise _Wrong(FixityOutcome.UNREADABLE, str(problem)) from None
     if digest != address:
         raise _Wrong(FixityOutcome.CHANGED, f"the bytes at {address} now have SHA-256 {digest}")
-    steps.append(Step("bytes", True, digest))
     return digest
 
 
-def _reception(item: Item) -> tuple[Any, dict[str, Any], Event]:
+def _told(item: Item) -> list[_Told]:
+    """The telling events of an item in their order, each opened and proved; the reception comes first."""
     subjects = EventSubject.objects.filter(kind="item", subject_id=item.id).values("event_id")
-    event = Event.objects.filter(type=Type.RECEIVE, id__in=subjects).first()
-    if event is None:
+    events = in_order(Event.objects.filter(type__in=TELLING, id__in=subjects))
+    told = [_open(event) for event in events]
+    receptions = [one for one in told if one.event.type == Type.RECEIVE]
+    if not receptions:
         raise _Wrong(FixityOutcome.LEDGER, "no reception of this item is in the ledger")
+    if len(receptions) > 1:
+        raise _Wrong(FixityOutcome.LEDGER, "more than one reception of this item is in the ledger")
+    return [receptions[0], *(one for one in told if one is not receptions[0])]
+
+
+def _open(event: Event) -> _Told:
     try:
         entry = parse_entry(bytes(event.entry))
     except EntryError as problem:
-        raise _Wrong(FixityOutcome.LEDGER, f"the reception entry was changed: {problem}") from None
-    return entry, _values(event, entry), event
-
-
-def _values(event: Event, entry: Any) -> dict[str, Any]:
-    """The opened fields of an event, each proved against its commitment."""
+        raise _Wrong(FixityOutcome.LEDGER, f"the entry of event {event.id} was changed: {problem}") from None
+    if (entry.type, entry.event_id, entry.outcome) != (event.type, event.id.hex, event.outcome):
+        raise _Wrong(FixityOutcome.LEDGER, f"the row of event {event.id} is not what its entry says")
     try:
         fields = opened([event.id])[event.id]
     except seal.SealBroken as problem:
@@ -115,53 +155,141 @@ def _values(event: Event, entry: Any) -> dict[str, Any]:
         salt, value = fields[field]
         if commit(salt, field, value) != commitment:
             raise _Wrong(FixityOutcome.LEDGER, f"the value of {field} of event {event.id} was changed")
-    return {field: value for field, (_, value) in fields.items()}
+    return _Told(event, entry, {field: value for field, (_, value) in fields.items()})
 
 
-def _same_record(item: Item, blob: str | None, values: dict[str, Any]) -> None:
-    if blob != item.blob.address:
+def _same_record(item: Item, reception: _Told) -> None:
+    blob, stated = _blob(item), reception.values["object"]
+    if reception.entry.blob != blob.address:
         raise _Wrong(FixityOutcome.RECORD, "the record points to other bytes than the ledger names")
-    stated = values["object"]
     for name, present in (
         ("accession", item.accession),
         ("sha256", item.sha256),
         ("sha512", item.sha512),
         ("size", item.size),
-        ("key_commitment", item.blob.key_commitment),
-        ("blob_id", str(item.blob.id)),
+        ("key_commitment", blob.key_commitment),
+        ("blob_id", str(blob.id)),
+        ("duplicate_of", item.duplicate_of.accession if item.duplicate_of else None),
+        ("idempotency_key", str(item.idempotency_key) if item.idempotency_key else None),
     ):
         if stated[name] != present:
             raise _Wrong(FixityOutcome.RECORD, f"{name} in the record is not what the ledger recorded at reception")
-    if values["agent"]["id"] != str(item.received_by_id):
-        raise _Wrong(FixityOutcome.RECORD, "the record names another receiver than the ledger")
+    if reception.values["agent"]["id"] != str(item.received_by_id):
+        raise _Wrong(FixityOutcome.RECORD, "received_by in the record is not what the ledger recorded at reception")
+    if reception.values["compartment"] != str(item.compartment_id):
+        raise _Wrong(FixityOutcome.RECORD, "compartment in the record is not what the ledger recorded at reception")
+    _same_moment("received_at", item.received_at, reception.entry.ts)
+    _same_key(blob)
+    if blob.size != blobs.stored_size(item.size):
+        raise _Wrong(FixityOutcome.RECORD, "the stored size in the record does not follow from the size received")
+    try:
+        name = item.original_name
+    except (seal.SealBroken, UnicodeDecodeError):
+        name = ""
+    if reception.values["original_name"] != name:
+        raise _Wrong(FixityOutcome.RECORD, "the sealed original name is not the one recorded at reception")
 
 
-def _same_description(item: Item, reception: dict[str, Any]) -> None:
-    expected = dict(reception["to"])
-    media_type = ""
-    subjects = EventSubject.objects.filter(kind="item", subject_id=item.id).values("event_id")
-    for event in in_order(Event.objects.filter(type__in=[Type.DESCRIBE, Type.IDENTIFY], id__in=subjects)):
-        try:
-            entry = parse_entry(bytes(event.entry))
-        except EntryError as problem:
-            raise _Wrong(FixityOutcome.LEDGER, f"the entry of event {event.id} was changed: {problem}") from None
-        values = _values(event, entry)
-        if event.type == Type.IDENTIFY:
-            media_type, expected["kind"] = values["to"]["media_type"], values["to"]["kind"]
-        else:
-            expected.update(values["to"])
+def _same_key(blob: Blob) -> None:
+    try:
+        key = keys.provider().unwrap(bytes(blob.wrapped_key), f"blob/{blob.id}")
+    except keys.KeyProblem:
+        key = b""
+    if blobs.key_commitment(key) != blob.key_commitment:
+        raise _Wrong(FixityOutcome.RECORD, "the key kept for the stored bytes is not the one committed to")
+
+
+def _same_moment(name: str, moment: datetime | None, ts: str) -> None:
+    if moment is None or timestamp(moment) != ts:
+        raise _Wrong(FixityOutcome.RECORD, f"{name} in the record is not the time the ledger recorded")
+
+
+def _same_description(item: Item, told: list[_Told]) -> None:
+    expected = dict(told[0].values["to"])
+    for one in told:
+        if one.event.type == Type.IDENTIFY:
+            expected["kind"] = one.values["to"]["kind"]
+        elif one.event.type == Type.DESCRIBE:
+            expected.update(one.values["to"])
     for name, value in described(item).items():
         if expected.get(name) != value:
             raise _Wrong(FixityOutcome.RECORD, f"{name} in the record is not what the ledger recorded last")
-    if item.media_type != media_type:
-        raise _Wrong(FixityOutcome.RECORD, "media_type in the record is not what the ledger recorded last")
+    for prefix in ("created", "published", "collected"):
+        try:
+            dated = dates.parse(getattr(item, f"{prefix}_edtf"))
+        except ValidationError:
+            raise _Wrong(FixityOutcome.RECORD, f"{prefix}_edtf in the record is not a date") from None
+        for end, day in (("earliest", dated.earliest), ("latest", dated.latest)):
+            if getattr(item, f"{prefix}_{end}") != day:
+                raise _Wrong(FixityOutcome.RECORD, f"{prefix}_{end} in the record does not follow from {prefix}_edtf")
+
+
+def _same_examination(item: Item, told: list[_Told]) -> None:
+    identified = [one for one in told if one.event.type == Type.IDENTIFY]
+    stated = identified[-1].values["to"] if identified else {}
+    if identified:
+        _same_moment("examined_at", item.examined_at, identified[-1].entry.ts)
+    elif item.examined_at is not None:
+        raise _Wrong(FixityOutcome.RECORD, "examined_at in the record has no examination in the ledger")
+    for name, column in (
+        ("media_type", "media_type"),
+        ("puremagic", "media_type_puremagic"),
+        ("libmagic", "media_type_libmagic"),
+        ("conflict", "type_conflict"),
+        ("problem", "examination_problem"),
+    ):
+        if (getattr(item, column) or None) != (stated.get(name) or None):
+            raise _Wrong(FixityOutcome.RECORD, f"{column} in the record is not what the ledger recorded last")
+    extracted = [one.values["to"]["sha256"] for one in told if one.event.type == Type.EXTRACT]
+    try:
+        sealed = item.sealed_claims
+        claims = seal.unseal(item.id, "claims", bytes(sealed)) if sealed is not None else None
+    except seal.SealBroken:
+        claims = b""
+    if extracted[-1:] != ([] if claims is None else [hashlib.sha256(claims).hexdigest()]):
+        raise _Wrong(FixityOutcome.RECORD, "the sealed device claims are not those recorded when they were read")
+
+
+def _same_derivatives(item: Item, told: list[_Told]) -> None:
+    made = {one.values["object"]["purpose"]: one for one in told if one.event.type == Type.CREATE}
+    kept = {row.purpose: row for row in Derivative.objects.filter(item=item).select_related("blob")}
+    if set(made) != set(kept):
+        raise _Wrong(FixityOutcome.RECORD, "the derivatives in the record are not those the ledger recorded")
+    for purpose, one in made.items():
+        row, stated = kept[purpose], one.values["object"]
+        columns = (row.blob.address, row.sha256, row.size, row.media_type, row.tool)
+        if columns != (one.entry.blob, stated["sha256"], stated["size"], stated["media_type"], stated["tool"]):
+            raise _Wrong(FixityOutcome.RECORD, f"the {purpose} in the record is not the one the ledger recorded")
+        _same_moment(f"made_at of the {purpose}", row.made_at, one.entry.ts)
+        _same_key(row.blob)
+        try:
+            _digest(row.blob)
+        except _Wrong as wrong:
+            raise _Wrong(wrong.outcome, f"{purpose}: {wrong.detail}") from None
+
+
+def _same_last_check(item: Item) -> None:
+    """Coverage is told from these two columns: they must be those of the newest completed check in the ledger."""
+    subjects = EventSubject.objects.filter(kind="item", subject_id=item.id).values("event_id")
+    checks = in_order(Event.objects.filter(type=Type.VERIFY, id__in=subjects).order_by("-at")[:NEWEST_CHECKS])
+    newest_first = map(_open, reversed(checks))
+    completed = (told for told in newest_first if told.values["to"]["outcome"] != FixityOutcome.PENDING)
+    newest = next(completed, None)
+    if newest is None and len(checks) == NEWEST_CHECKS:
+        return
+    if (item.last_outcome or None) != (newest.values["to"]["outcome"] if newest else None):
+        raise _Wrong(FixityOutcome.RECORD, "last_outcome in the record is not that of the last check in the ledger")
+    if newest is not None:
+        _same_moment("last_verified_at", item.last_verified_at, newest.entry.ts)
+    elif item.last_verified_at is not None:
+        raise _Wrong(FixityOutcome.RECORD, "last_verified_at in the record has no check in the ledger")
 
 
 def _proved(event: Event) -> bool:
     try:
         proof = proof_of(event.id)
     except ProofError as problem:
-        raise _Wrong(FixityOutcome.LEDGER, f"the tree does not prove the reception: {problem}") from None
+        raise _Wrong(FixityOutcome.LEDGER, f"the tree does not prove event {event.id}: {problem}") from None
     if proof is None:
         return False
     if proof.entry != bytes(event.entry):

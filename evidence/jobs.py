@@ -3,10 +3,19 @@
 from uuid import UUID
 
 from procrastinate.contrib.django import app
+from procrastinate.exceptions import AlreadyEnqueued
 
 EXAMINE = "evidence.tasks.examine"
 
 
-def defer_examination(item_id: UUID) -> None:
-    """Put the examination in the queue, in the transaction of the act: a rollback takes the job with it."""
-    app.configure_task(EXAMINE, queueing_lock=None, lock=f"item/{item_id}").defer(item_id=str(item_id))
+def defer_examination(item_id: UUID, *, again: bool = False) -> None:
+    """Put the examination in the queue, in the transaction of the act: a rollback takes the job with it.
+
+    `again` asks for it once more unless it waits in the queue already.
+    """
+    name = f"item/{item_id}"
+    task = app.configure_task(EXAMINE, lock=name, queueing_lock=name if again else None)
+    try:
+        task.defer(item_id=str(item_id))
+    except AlreadyEnqueued:
+        pass

@@ -1,15 +1,17 @@
 """Items, their bytes, and the checks made on them."""
 
+import json
 import uuid
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Compartment
 from custody import seal
+from evidence.search import SEARCHED
 from evidence.vocabulary import DateBasis, FixityOutcome, Kind, Method, Precision, SourceKind
 
 
@@ -56,7 +58,6 @@ class Blob(models.Model):
     size = models.BigIntegerField(help_text="ciphertext bytes")
     wrapped_key = models.BinaryField()
     key_commitment = models.CharField(max_length=64)
-    stored_at = models.DateTimeField(default=timezone.now)
 
     def __str__(self) -> str:
         return self.address
@@ -131,6 +132,8 @@ class Item(Located):
     last_verified_at = models.DateTimeField(null=True, blank=True)
     last_outcome = models.CharField(max_length=12, blank=True, choices=FixityOutcome.choices)
 
+    search = models.GeneratedField(expression=SEARCHED, output_field=models.TextField(), db_persist=True)
+
     class Meta(Located.Meta):
         abstract = False
         ordering = ["-received_at", "-id"]
@@ -139,13 +142,23 @@ class Item(Located):
             models.UniqueConstraint(fields=["received_by", "idempotency_key"], name="received_once"),
         ]
         indexes = [
+            models.Index(fields=["-received_at", "-id"], name="item_newest_of_all"),
             models.Index(fields=["compartment", "-received_at", "-id"], name="item_newest"),
             models.Index(fields=["compartment", "sha256"], name="item_digest"),
             models.Index(fields=["compartment", "last_verified_at"], name="item_coverage"),
+            GinIndex(fields=["search"], name="item_search", opclasses=["gin_trgm_ops"]),
         ]
 
     def __str__(self) -> str:
         return self.accession
+
+    @property
+    def claims(self) -> dict[str, str]:
+        """What the device that made it claims, field by field; empty when it claims nothing. Raises seal.SealBroken."""
+        if self.sealed_claims is None:
+            return {}
+        claims: dict[str, str] = json.loads(seal.unseal(self.id, "claims", bytes(self.sealed_claims)))
+        return claims
 
     @property
     def original_name(self) -> str:
@@ -182,6 +195,7 @@ class FixityCheck(models.Model):
     by_id = models.UUIDField()
     outcome = models.CharField(max_length=12, choices=FixityOutcome.choices)
     detail = models.CharField(max_length=300, blank=True)
+    steps = models.JSONField(default=list, help_text="what was tested, in order: [{name, good, detail}]")
     event_id = models.UUIDField()
 
     class Meta:

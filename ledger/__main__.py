@@ -69,7 +69,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _trust_file(path: Path) -> list[Ed25519Verifier]:
-    with open(path, encoding="utf-8") as file:
+    with path.open(encoding="utf-8") as file:
         lines = [line.strip() for line in file.read(MAX_TRUST_BYTES).splitlines()]
     return [decode_vkey(line) for line in lines if line and not line.startswith("#")]
 
@@ -95,10 +95,8 @@ def as_text(report: Report) -> str:
         lines.append(f"Ledger {_plain(report.checkpoint.origin)}, signed at {report.checkpoint.size} entries.")
     lines.append("")
     lines += [line for item in report.items for line in _item_lines(report, item)]
-    about_items = {id(problem) for item in report.items for problem in item.problems}
-    others = [problem for problem in report.problems if id(problem) not in about_items]
-    named = {problem for item in report.items for problem in item.problems}
-    lines += [f"{_plain(problem.where)} {_plain(problem.what)}." for problem in others if problem not in named]
+    told = {problem for item in report.items for problem in item.problems}
+    lines += [f"{_plain(problem.where)} {_plain(problem.what)}." for problem in report.problems if problem not in told]
     if report.more_problems:
         lines.append(f"... and {report.more_problems} more problems.")
     if report.vkey:
@@ -114,11 +112,12 @@ def _item_lines(report: Report, item: Item) -> list[str]:
         return [f"{title}: NOT verified.", *(f"  {_plain(p.where)} {_plain(p.what)}." for p in item.problems)]
     if report.checkpoint is None:
         return [f"{title}: NOT verified, because the ledger's signed head is not valid."]
-    return [
+    verdict = (
         f"{title}: byte for byte what the archive recorded on reception, {item.received_at}, in entry "
-        f"{item.received_index}. {len(item.events)} custody events, each in the signed ledger; "
-        f"{item.withheld} fields withheld.",
-    ]
+        f"{item.received_index}. Custody events, each in the signed ledger: {len(item.events)}. "
+        f"Fields withheld: {item.withheld}."
+    )
+    return [verdict]
 
 
 def _trust_sentence(report: Report) -> str:

@@ -6,7 +6,9 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from ledger.entry import canonical, parse_canonical
 from ledger.source import BundleError, Source
 
 FORMAT = "sanad-bundle/1"
@@ -14,6 +16,9 @@ DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 ALGORITHMS = ("sha256", "sha512")
 MAX_MANIFEST_BYTES = 256 << 20
 MAX_INFO_BYTES = 64 * 1024
+MAX_ITEMS_BYTES = 64 << 20
+MAX_DISCLOSURE_BYTES = 4 << 20
+MAX_DISCLOSURE_DEPTH = 20
 
 ITEMS = "data/items.json"
 VKEY = "data/ledger/vkey"
@@ -89,6 +94,18 @@ def parse_manifest(algorithm: str, data: bytes) -> dict[str, str]:
         listed[match[2]] = match[1]
         previous = match[2]
     return listed
+
+
+def canonical_disclosure(event_id: str, fields: Mapping[str, tuple[bytes, Any]]) -> bytes:
+    """A disclosure file of {field: (salt, value)}. Raises EntryError when it is too long."""
+    opened = {name: {"salt": salt.hex(), "value": value} for name, (salt, value) in fields.items()}
+    value = {"event_id": event_id, "fields": opened}
+    return canonical(value, max_bytes=MAX_DISCLOSURE_BYTES, max_depth=MAX_DISCLOSURE_DEPTH)
+
+
+def parse_disclosure(data: bytes) -> Any:
+    """The value of a disclosure file. Raises EntryError unless it is canonical."""
+    return parse_canonical(data, max_bytes=MAX_DISCLOSURE_BYTES, max_depth=MAX_DISCLOSURE_DEPTH)
 
 
 def format_info(info: Iterable[tuple[str, str]]) -> bytes:

@@ -12,20 +12,23 @@ import pkgutil
 import re
 import shutil
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ledger import VERSION, bag
-from ledger.checkpoint import CheckpointError, open_checkpoint
-from ledger.entry import EntryError, canonical, commit, parse_entry
-from ledger.merkle import ProofError
+from ledger.checkpoint import Checkpoint, CheckpointError, open_checkpoint
+from ledger.entry import EntryError, canonical, commit, leaf_hash, parse_entry
+from ledger.merkle import ProofError, verify_inclusion
 from ledger.note import NoteError, decode_vkey
-from ledger.proof import parse_proof, verify_proof
+from ledger.proof import parse_proof
 from ledger.source import CHUNK, BundleError, safe_path
+
+if TYPE_CHECKING:
+    from typing import Self
 
 LANGUAGES = ("ar", "en", "fr")
 VERIFIER = "data/verify/sanad-verify.pyz"
@@ -62,7 +65,7 @@ class BundleWriter:
     """Writes one bundle to `target`, a folder that must not exist. Use as a context: an exception leaves nothing.
 
     Order: set_checkpoint before add_entry; the rest is free. Every method raises BundleError for input that the
-    verifier would refuse, so a mistake shows at the archive and not in court.
+    verifier would refuse by itself; verify_bundle on the finished folder sees how it all fits together.
     """
 
     def __init__(self, target: Path, info: Sequence[tuple[str, str]] = ()) -> None:
@@ -76,9 +79,10 @@ class BundleWriter:
         self._folded: set[str] = set()
         self._rows: dict[str, dict[str, Any]] = {}
         self._events: dict[str, int] = {}
-        self._note = self._vkey = ""
+        self._head: Checkpoint | None = None
+        self._note = ""
 
-    def __enter__(self) -> BundleWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -122,10 +126,10 @@ class BundleWriter:
         """The signed head that all proofs of this bundle lead to, and the key that signed it."""
         text = note.decode("utf-8") if isinstance(note, bytes) else note
         try:
-            open_checkpoint(text, [decode_vkey(vkey)])
+            self._head = open_checkpoint(text, [decode_vkey(vkey)])
         except (NoteError, CheckpointError) as problem:
             raise BundleError(f"the checkpoint is not valid: {problem}") from None
-        self._note, self._vkey = text, vkey
+        self._note = text
         self._write(bag.CHECKPOINT, [text.encode()])
         self._write(bag.VKEY, [vkey.encode() + b"\n"])
 
@@ -133,17 +137,20 @@ class BundleWriter:
         self, index: int, entry: bytes, proof: bytes | str, disclosures: Mapping[str, tuple[bytes, Any]]
     ) -> None:
         """One entry's exact bytes, its proof under this bundle's checkpoint, and {field: (salt, value)} to open."""
-        if not self._note:
+        if self._head is None:
             raise BundleError("the checkpoint comes before the entries")
         try:
             parsed, path = parse_entry(entry), parse_proof(proof)
+            if parsed.origin != self._head.origin:
+                raise ProofError(f"it is of another log, {parsed.origin}")
             if path.index != index or path.note != self._note:
                 raise ProofError("the proof is for another entry or checkpoint")
-            verify_proof(path, entry, [decode_vkey(self._vkey)])
+            verify_inclusion(leaf_hash(entry), index, self._head.size, path.path, self._head.root)
             for field, (salt, value) in disclosures.items():
                 if parsed.commitments.get(field) != commit(salt, field, value):
                     raise EntryError(f"the disclosure of {field} does not open its commitment")
-        except (EntryError, ProofError, NoteError, CheckpointError) as problem:
+            opened = bag.canonical_disclosure(parsed.event_id, disclosures)
+        except (EntryError, ProofError) as problem:
             raise BundleError(f"entry {index}: {problem}") from None
         if parsed.event_id in self._events:
             raise BundleError(f"entry {index} repeats event {parsed.event_id}")
@@ -151,8 +158,6 @@ class BundleWriter:
         self._write(bag.entry_path(index), [entry])
         self._write(bag.proof_path(index), [proof if isinstance(proof, bytes) else proof.encode()])
         if disclosures:
-            fields = {field: {"salt": salt.hex(), "value": value} for field, (salt, value) in disclosures.items()}
-            opened = canonical({"event_id": parsed.event_id, "fields": fields}, max_bytes=4 << 20, max_depth=20)
             self._write(bag.disclosure_path(index), [opened])
 
     def add_document(self, path: str, data: bytes) -> None:
@@ -163,7 +168,7 @@ class BundleWriter:
 
     def finish(self) -> Summary:
         """Add catalogue, verifier, instructions and manifests; sync; give the folder its name."""
-        if not self._note:
+        if self._head is None:
             raise BundleError("the bundle has no checkpoint")
         for row in self._rows.values():
             missing = [event for event in row["events"] if event not in self._events]
@@ -171,14 +176,21 @@ class BundleWriter:
                 raise BundleError(f"{row['accession']} misses the entry of event {missing[0]}")
             row["events"].sort(key=self._events.__getitem__)
         rows = [self._rows[accession] for accession in sorted(self._rows)]
-        self._write(bag.ITEMS, [canonical({"format": bag.FORMAT, "items": rows}, max_bytes=256 << 20)])
+        try:
+            catalogue = canonical({"format": bag.FORMAT, "items": rows}, max_bytes=bag.MAX_ITEMS_BYTES)
+        except EntryError as problem:
+            raise BundleError(f"the catalogue: {problem}") from None
+        self._write(bag.ITEMS, [catalogue])
         self._write(VERIFIER, [verifier_archive()])
         for language in LANGUAGES:
             self._write(f"data/README.{language}.txt", [_resource(f"README.{language}.txt")])
         payload = dict(self._digests)
         size = sum(digests.size for digests in payload.values())
         labels = {label for label, _ in self._info}
-        own = [("Bagging-Date", date.today().isoformat()), ("Bag-Software-Agent", f"sanad-ledger {VERSION}")]
+        own = [
+            ("Bagging-Date", time.strftime("%Y-%m-%d", time.gmtime())),
+            ("Bag-Software-Agent", f"sanad-ledger {VERSION}"),
+        ]
         info = [
             *self._info,
             *(line for line in own if line[0] not in labels),
@@ -207,7 +219,7 @@ class BundleWriter:
         hasher = bag.Hasher()
         file = self._root / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        with open(file, "xb") as output:
+        with file.open("xb") as output:
             for chunk in chunks:
                 hasher.update(chunk)
                 output.write(chunk)
@@ -234,7 +246,7 @@ def zip_bundle(folder: Path, target: Path) -> Path:
         raise BundleError(f"{target} exists")
     partial = target.with_name(f".{target.name}.partial")
     try:
-        with open(partial, "wb") as output:
+        with partial.open("wb") as output:
             with zipfile.ZipFile(output, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
                 files = (Path(base) / name for base, _, names in os.walk(folder) for name in names)
                 for file in sorted(files, key=lambda file: file.relative_to(folder).as_posix()):
@@ -263,7 +275,7 @@ def verifier_archive() -> bytes:
 def _zip_file(archive: zipfile.ZipFile, name: str, file: Path) -> None:
     member = _member(name)
     member.file_size = file.stat().st_size
-    with open(file, "rb") as source, archive.open(member, "w", force_zip64=member.file_size >= 1 << 31) as output:
+    with file.open("rb") as source, archive.open(member, "w", force_zip64=member.file_size >= 1 << 31) as output:
         shutil.copyfileobj(source, output, CHUNK)
 
 

@@ -121,7 +121,7 @@ def encode_entry(
     _check(origin, event_id, ts, type, outcome, blob)
     for field, commitment in commitments.items():
         _match(_FIELD, field, "field name")
-        if not isinstance(commitment, bytes) or len(commitment) != HASH_BYTES:
+        if len(commitment) != HASH_BYTES:
             raise EntryError(f"the commitment of {field} is not {HASH_BYTES} bytes")
     return canonical(
         {
@@ -144,7 +144,7 @@ def parse_entry(data: bytes) -> Entry:
     value = parse_canonical(data, max_bytes=MAX_ENTRY_BYTES, max_depth=MAX_ENTRY_DEPTH)
     if not isinstance(value, dict) or value.keys() != _SHAPE:
         raise EntryError("not an object with exactly the members of an entry")
-    if value["v"] != 1 or value["v"] is True:
+    if type(value["v"]) is not int or value["v"] != 1:
         raise EntryError("not version 1")
     _check(value["log"], value["id"], value["ts"], value["type"], value["outcome"], value["blob"])
     commitments = value["c"]
@@ -173,7 +173,7 @@ def _check(origin: object, event_id: object, ts: object, type: object, outcome: 
     _match(_ORIGIN, origin, "log origin")
     _match(_HEX32, event_id, "event id")
     try:
-        datetime.strptime(_match(_TIME, ts, "time"), "%Y-%m-%dT%H:%M:%S.%fZ")
+        datetime.fromisoformat(_match(_TIME, ts, "time")[:-1])
     except EntryError:
         raise
     except ValueError:

@@ -7,8 +7,7 @@ A stored tile may be wider than the asked tree size needs (its prefix serves eve
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 HASH_BYTES = 32
 TILE_HEIGHT = 8
@@ -39,7 +38,9 @@ class CompactTree:
         """An existing tree from its size and peaks. Raises ProofError when their number does not fit the size."""
         self.size = size
         self.peaks = [_hash(peak) for peak in peaks]
-        if not 0 <= size < MAX_SIZE or len(self.peaks) != bin(size).count("1"):
+        if not 0 <= size < MAX_SIZE or len(self.peaks) != sum(
+            size >> height & 1 for height in range(size.bit_length())
+        ):
             raise ProofError(f"{len(self.peaks)} peaks do not make a tree of size {size}")
 
     def append(self, leaf: bytes) -> None:

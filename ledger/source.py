@@ -13,7 +13,10 @@ import stat
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Self
 
 CHUNK = 1 << 20
 MAX_FILES = 1_000_000
@@ -48,7 +51,7 @@ class Source:
     def close(self) -> None:
         """Release the archive file, if there is one."""
 
-    def __enter__(self) -> Source:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -207,7 +210,7 @@ class _Tar(Source):
                 name = _text(block[:100])
                 prefix = _text(block[345:500]) if block[257:263] == b"ustar\0" else ""
                 name = f"{prefix}/{name}" if prefix else name
-            name = name[2:] if name.startswith("./") else name
+            name = name.removeprefix("./")
             if kind in (b"0", b"\0") and self._add(name, length):
                 self._at[name] = data
             elif kind not in (b"0", b"\0", b"5"):
@@ -234,6 +237,8 @@ def open_source(path: Path) -> Source:
     try:
         if path.is_dir():
             return _Folder(path)
+        if not path.is_file():
+            raise BundleError("is neither a folder nor a file")
         file = _Capped(path, "rb")
         try:
             zipped = file.read(2) == b"PK"
@@ -270,6 +275,8 @@ def _pax(data: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     while data.strip(b"\0"):
         length = _decimal(data[:8].split(b" ", 1)[0].decode("latin-1"))
+        if length > len(data):
+            raise BundleError("has a damaged tar header")
         record, data = data[:length], data[length:]
         key, mark, value = record.partition(b" ")[2].partition(b"=")
         if not mark or not value.endswith(b"\n"):

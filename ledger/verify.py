@@ -22,8 +22,6 @@ from ledger.source import BundleError, Source, open_source
 
 VERIFIED, INVALID, UNTRUSTED, USAGE = 0, 1, 2, 3
 RECEIVED = "ingestion"
-MAX_ITEMS_BYTES = 256 << 20
-MAX_DISCLOSURE_BYTES = 4 << 20
 MAX_PROBLEMS = 1000
 
 _INDEXED = {
@@ -76,6 +74,7 @@ class Report:
     bundle: str
     problems: list[Problem] = field(default_factory=list)
     more_problems: int = 0
+    flawed: set[str] = field(default_factory=set)
     items: list[Item] = field(default_factory=list)
     entries: int = 0
     files: int = 0
@@ -94,7 +93,8 @@ class Report:
         return fingerprint(self.vkey) if self.vkey else None
 
     def tell(self, where: str, what: str) -> None:
-        """Add a problem; beyond MAX_PROBLEMS they are only counted."""
+        """Add a problem; beyond MAX_PROBLEMS they are only counted, and what they are about is kept."""
+        self.flawed.add(where)
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(Problem(where, what))
         else:
@@ -160,13 +160,15 @@ def _check_events(source: Source, report: Report, note: str) -> dict[str, Event]
     """Every entry, proof and disclosure of the bundle. Returns the events by id, each proven or told as a problem."""
     indices: dict[str, set[int]] = {folder: set() for folder in _INDEXED}
     for path in source.files:
+        if not path.startswith(("data/ledger/", "data/disclosures/")) or path in (bag.VKEY, bag.CHECKPOINT):
+            continue
         for folder, pattern in _INDEXED.items():
-            if path.startswith(folder):
-                match = pattern.match(path)
-                if match is None:
-                    report.tell(path, "has a name that is not the index of an entry")
-                else:
-                    indices[folder].add(int(match[1]))
+            match = pattern.match(path)
+            if match is not None:
+                indices[folder].add(int(match[1]))
+                break
+        else:
+            report.tell(path, "is not one of the ledger's files")
     entries, proofs, disclosures = indices.values()
     for index in sorted(proofs - entries):
         report.tell(bag.proof_path(index), "proves an entry that is missing")
@@ -214,7 +216,7 @@ def _opened(source: Source, report: Report, index: int, entry: Entry) -> dict[st
     """The disclosed fields that open their commitment."""
     path, opened = bag.disclosure_path(index), {}
     try:
-        value = parse_canonical(source.read(path, MAX_DISCLOSURE_BYTES), max_bytes=MAX_DISCLOSURE_BYTES, max_depth=20)
+        value = bag.parse_disclosure(source.read(path, bag.MAX_DISCLOSURE_BYTES))
         if (
             not isinstance(value, dict)
             or value.keys() != {"event_id", "fields"}
@@ -243,7 +245,7 @@ def _opened(source: Source, report: Report, index: int, entry: Entry) -> dict[st
 
 def _check_items(source: Source, report: Report, digests: dict[str, bag.Digests], events: dict[str, Event]) -> None:
     try:
-        catalogue = parse_canonical(source.read(bag.ITEMS, MAX_ITEMS_BYTES), max_bytes=MAX_ITEMS_BYTES)
+        catalogue = parse_canonical(source.read(bag.ITEMS, bag.MAX_ITEMS_BYTES), max_bytes=bag.MAX_ITEMS_BYTES)
         if not isinstance(catalogue, dict) or catalogue.keys() != {"format", "items"}:
             raise EntryError("not {format, items}")
         if catalogue["format"] != bag.FORMAT or not isinstance(catalogue["items"], list):
@@ -302,8 +304,7 @@ def _check_item(
         tell("has no file in the bundle")
     elif (actual.sha256, actual.sha512, actual.size) != (row["sha256"], row["sha512"], row["size"]):
         tell("has a file that is not the one in the catalogue: digests or size differ")
-    item.problems += by_where.get(item.path, [])
-    receipts = []
+    receipts, paths = [], [item.path]
     for event_id in dict.fromkeys(row["events"]):
         event = events.get(event_id)
         if event is None:
@@ -311,8 +312,7 @@ def _check_item(
             continue
         item.events.append(event.index)
         item.withheld += len(event.entry.commitments) - len(event.fields)
-        for path in (bag.entry_path(event.index), bag.proof_path(event.index), bag.disclosure_path(event.index)):
-            item.problems += by_where.get(path, [])
+        paths += [bag.entry_path(event.index), bag.proof_path(event.index), bag.disclosure_path(event.index)]
         subjects = event.fields.get("subjects")
         if not isinstance(subjects, list) or {"kind": "item", "id": row["id"]} not in subjects:
             tell(f"lists entry {event.index}, which does not disclose that it is about this item")
@@ -335,4 +335,8 @@ def _check_item(
             if key in stated and stated[key] != row[key]:
                 tell(f"has another {key} in the catalogue than in entry {event.index}")
         item.received_at, item.received_index = event.entry.ts, event.index
+    for path in paths:
+        item.problems += by_where.get(path, [])
+    if not item.problems and not report.flawed.isdisjoint(paths):
+        item.problems.append(Problem(item.accession, "has a problem that is counted and not listed"))
     return item

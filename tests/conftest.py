@@ -41,6 +41,36 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         shutil.rmtree(home, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """After a test with real transactions the database is copied back from a template.
+
+    Emptying its tables is neither possible (custody refuses it) nor enough (migrations' rows would be gone).
+    """
+    from django.db import connection, connections
+    from django.test import TransactionTestCase
+
+    name = connection.ops.quote_name(connection.settings_dict["NAME"])
+    template = connection.ops.quote_name(connection.settings_dict["NAME"] + "_template")
+
+    def copy(source: str, target: str) -> None:
+        connections.close_all()
+        with connection._nodb_cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS {target} WITH (FORCE)")
+            cursor.execute(f"CREATE DATABASE {target} TEMPLATE {source}")
+
+    def restore(case: TransactionTestCase) -> None:
+        copy(template, name)
+
+    with django_db_blocker.unblock():
+        copy(name, template)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", restore)
+        yield
+    with django_db_blocker.unblock(), connection._nodb_cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {template}")
+
+
 @pytest.fixture(autouse=True)
 def _no_memory_between_tests() -> Iterator[None]:
     """Throttles count in the cache."""

@@ -28,10 +28,12 @@ from archive.settings import REST_FRAMEWORK, STORAGES, TEMPLATES  # noqa: E402
 class MissingVariable(str):
     """A template that names a variable nobody gave it fails its test instead of showing nothing."""
 
+    __slots__ = ()
+
     def __contains__(self, part: object) -> bool:
         return part == "%s"
 
-    def __mod__(self, name: object) -> str:  # type: ignore[override]
+    def __mod__(self, name: object) -> str:
         raise LookupError(f"template variable {name!s} is missing")
 
 

@@ -22,10 +22,18 @@ BEGIN
         EXECUTE format('ALTER TABLE %I ENABLE ALWAYS TRIGGER append_only_rows', name);
         EXECUTE format('ALTER TABLE %I ENABLE ALWAYS TRIGGER append_only_truncate', name);
     END LOOP;
-    -- Opened values may be erased by crypto-shredding, never rewritten.
+    -- Opened values may be erased by crypto-shredding, never rewritten. Tiles grow, and none goes away.
     EXECUTE 'CREATE TRIGGER append_only_rows BEFORE UPDATE ON custody_disclosure
              FOR EACH ROW EXECUTE FUNCTION custody_append_only_v1()';
-    EXECUTE 'ALTER TABLE custody_disclosure ENABLE ALWAYS TRIGGER append_only_rows';
+    EXECUTE 'CREATE TRIGGER append_only_rows BEFORE DELETE ON custody_tile
+             FOR EACH ROW EXECUTE FUNCTION custody_append_only_v1()';
+    FOREACH name IN ARRAY ARRAY['custody_disclosure', 'custody_tile']
+    LOOP
+        EXECUTE format('CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON %I
+                        FOR EACH STATEMENT EXECUTE FUNCTION custody_append_only_v1()', name);
+        EXECUTE format('ALTER TABLE %I ENABLE ALWAYS TRIGGER append_only_rows', name);
+        EXECUTE format('ALTER TABLE %I ENABLE ALWAYS TRIGGER append_only_truncate', name);
+    END LOOP;
 END;
 $$;
 

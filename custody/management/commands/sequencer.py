@@ -2,52 +2,95 @@
 
 import logging
 import signal
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 
-from custody.sequencer import drain
-from custody.signer import SignerRefused, sign_head
+from custody.alarm import clear_alarm, raise_alarm
+from custody.sequencer import LedgerBroken, drain, sequence_once
+from custody.signer import sign_head
 
-log = logging.getLogger("sanad.sequencer")
-CADENCE = 1.0  # seconds between looks when no notice arrives
+log = logging.getLogger("custody.sequencer")
+CADENCE = 1.0  # seconds between signatures, so that their times do not tell who was busy
+REDERIVE = 24 * 3600.0  # seconds after which every stored entry is hashed again
+BACK_OFF = (0.5, 30.0)  # seconds, the first and the longest wait for a database that is away
+ALARMED = 3  # the exit code when the stored ledger is not what was signed
+
+_AWAY = (OperationalError, InterfaceError, psycopg.OperationalError)
 
 
 class Command(BaseCommand):
+    """Runs until SIGTERM or SIGINT, which end it within about a second with exit code 0.
+
+    1. It begins by hashing every stored entry: nothing is appended to a ledger that is not what was signed.
+    2. A database that is away is waited for, with growing pauses; its return resumes where the tables stand.
+    3. A ledger that was changed raises the alarm (custody.alarm), one line in the log, and exit code 3.
+    """
+
     help = "Sequence committed custody events and sign checkpoints."
 
     def add_arguments(self, parser: Any) -> None:
         parser.add_argument("--once", action="store_true", help="sequence what is pending, sign, and stop")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        stopping = False
-
-        def stop(*_: Any) -> None:
-            nonlocal stopping
-            stopping = True
-
-        if not options["once"]:
-            signal.signal(signal.SIGTERM, stop)
-            signal.signal(signal.SIGINT, stop)
+        self.stopping = threading.Event()
         try:
-            drain()
-            sign_head(rederive=True)
             if options["once"]:
+                self._begin()
                 return
-            with connection.cursor() as cursor:
-                cursor.execute("LISTEN custody_pending")
-            while not stopping:
-                for _ in self._notices():
-                    break
-                drain()
-                sign_head()
-        except SignerRefused as refused:
-            log.critical("signer refused: %s", refused)
-            raise CommandError(f"The signer refuses to sign: {refused}", returncode=3) from refused
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: self.stopping.set())
+            self._persist(self._work)
+        except LedgerBroken as broken:
+            raise_alarm(str(broken))
+            log.critical("the ledger is not what was signed: %s", broken)
+            raise CommandError(f"The ledger is not what was signed: {broken}", returncode=ALARMED) from broken
+
+    def _persist(self, work: Callable[[], None]) -> None:
+        """Do the work until told to stop, again after each outage of the database."""
+        wait, longest = BACK_OFF
+        while not self.stopping.is_set():
+            began = time.monotonic()
+            try:
+                work()
+            except _AWAY:
+                connection.close()
+                if time.monotonic() - began > longest:
+                    wait = BACK_OFF[0]
+                log.warning("the database is away; trying again in %.1f s", wait)
+                self.stopping.wait(wait)
+                wait = min(wait * 2, longest)
+
+    def _begin(self) -> None:
+        sign_head(rederive=True)
+        drain()
+        sign_head()
+        clear_alarm()
+
+    def _work(self) -> None:
+        self._begin()
+        log.info("the sequencer is at work")
+        with connection.cursor() as cursor:
+            cursor.execute("LISTEN custody_pending")
+        rederived = next_signature = time.monotonic()
+        while not self.stopping.is_set():
+            now = time.monotonic()
+            if now >= next_signature:
+                rederive = now - rederived > REDERIVE
+                sign_head(rederive=rederive)
+                rederived = now if rederive else rederived
+                next_signature = now + CADENCE
+            self._await_notice(next_signature - time.monotonic())
+            while sequence_once() and time.monotonic() < next_signature:
+                pass
 
     @staticmethod
-    def _notices() -> Any:
+    def _await_notice(seconds: float) -> None:
         raw: psycopg.Connection[Any] = connection.connection
-        return raw.notifies(timeout=CADENCE, stop_after=1)
+        for _notice in raw.notifies(timeout=max(0.0, seconds), stop_after=1):
+            return

@@ -1,0 +1,107 @@
+"""`manage.py set_up`: brings database, messages and static files to this version and fills a new archive."""
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterable
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+
+from accounts.actions import found_archive
+from accounts.models import User
+from archive.messages import compile_messages
+
+
+class Command(BaseCommand):
+    help = "Migrate the database, compile messages, collect static files and fill a new archive."
+
+    def add_arguments(self, parser: Any) -> None:
+        parser.add_argument("--empty", action="store_true", help="a new archive gets one administrator and no sample")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self._migrate()
+        except DatabaseError as problem:
+            raise CommandError(f"the database cannot be brought up to date ({type(problem).__name__}).") from problem
+        compile_messages(settings.LOCALE_PATHS[0])
+        self._collect_static()
+        self._fill(empty=options["empty"])
+
+    def _migrate(self) -> None:
+        executor = MigrationExecutor(connection)
+        unknown = [key for key in executor.loader.applied_migrations if key not in executor.loader.disk_migrations]
+        ours = {app.label for app in executor.loader.project_state().apps.get_app_configs()}
+        newer = sorted(f"{app}.{name}" for app, name in unknown if app in ours)
+        if newer:
+            raise CommandError(
+                f"the database was made by a newer version of this software ({newer[0]}); update the software."
+            )
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            self._say("bringing the database up to date")
+            call_command("migrate", interactive=False, verbosity=0)
+
+    def _collect_static(self) -> None:
+        root = Path(settings.STATIC_ROOT)
+        root.parent.mkdir(parents=True, exist_ok=True)
+        with (root.parent / "static.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two archives may start from one checkout
+            self._collect_into(root)
+
+    def _collect_into(self, root: Path) -> None:
+        stamp = root / ".stamp"
+        current = _fingerprint(_static_sources())
+        if stamp.exists() and stamp.read_text() == current:
+            return
+        self._say("collecting static files")
+        stamp.unlink(missing_ok=True)
+        call_command("collectstatic", interactive=False, verbosity=0, clear=True, stdout=StringIO())
+        stamp.write_text(current)
+
+    def _fill(self, *, empty: bool) -> None:
+        """A sample that was interrupted is finished at the next start: its marker stays until it is whole."""
+        unfinished = settings.SANAD_DATA / "sample-unfinished"
+        credentials = settings.SANAD_KEYS / "first-accounts.json"
+        if not unfinished.exists():
+            if User.objects.exists():
+                return
+            if empty:
+                self._first_administrator(credentials)
+                return
+            unfinished.touch(mode=0o600)
+        self._say("making the sample archive")
+        call_command("sample", credentials=str(credentials), stdout=self.stderr)
+        unfinished.unlink()
+
+    def _first_administrator(self, credentials: Path) -> None:
+        password = secrets.token_urlsafe(15)
+        user = found_archive(username="admin", display_name="Administrator", password=password, at=timezone.now())
+        account = {"username": user.username, "password": password, "role": "Administrator"}
+        with os.fdopen(os.open(credentials, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
+            json.dump({"accounts": [account]}, handle)
+
+    def _say(self, text: str) -> None:
+        self.stderr.write(f"sanad: {text} ...")
+
+
+def _static_sources() -> Iterable[Path]:
+    root = Path(settings.BASE_DIR)
+    yield from sorted(path for path in (root / "static").rglob("*") if path.is_file())
+    yield from (root / name for name in ("package-lock.json", "requirements.txt", "archive/staticfiles.py"))
+
+
+def _fingerprint(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        status = path.stat()
+        digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

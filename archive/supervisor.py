@@ -1,0 +1,162 @@
+"""Keeps the archive's processes alive: the database, the web server, the worker and the sequencer.
+
+1. The web server stops first, what works off its acts after it, the database last: each finishes what it was given.
+2. One that ends is started again, after a delay that doubles from 1 to 30 s and is forgotten after a minute of health.
+3. SIGTERM, SIGINT and SIGHUP stop everything. A second one does not hurry: a clean stop is what keeps data whole.
+4. Should this process be killed, the kernel tells the children to stop (archive/processes.py).
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from archive import processes
+from archive.postgres import Cluster, PostgresProblem
+
+FIRST_DELAY = 1.0
+LONGEST_DELAY = 30.0
+HEALTHY_AFTER = 60.0
+LOOK_EVERY = 5.0
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Child:
+    """One supervised program. `stop_seconds` is how long it may take to finish its work."""
+
+    name: str
+    argv: Sequence[str]
+    stop_seconds: float
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    delay: float = FIRST_DELAY
+    due: float | None = field(default=None)
+
+
+class Supervisor:
+    """Runs until told to stop."""
+
+    def __init__(
+        self, cluster: Cluster | None, children: Sequence[Child], *, environ: Mapping[str, str], folder: Path, say: Say
+    ) -> None:
+        self._cluster = cluster
+        self._children = list(children)
+        self._environ = environ
+        self._folder = folder
+        self._say = say
+        self._stopping = False
+        self._wake_read, self._wake_write = os.pipe()
+        for end in (self._wake_read, self._wake_write):
+            os.set_blocking(end, False)
+
+    def listen(self) -> None:
+        """From here on signals are noticed; call before anything is started."""
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._stop_soon)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping
+
+    def start(self) -> None:
+        for child in self._children:
+            if not self._stopping:
+                self._start(child)
+
+    def wait(self, until: Callable[[], bool], seconds: float) -> bool:
+        """Supervise until the condition holds; False when told to stop or when the time is over."""
+        deadline = time.monotonic() + seconds
+        while not self._stopping and time.monotonic() < deadline:
+            if until():
+                return True
+            self._look()
+            self._sleep(0.1)
+        return False
+
+    def run(self) -> None:
+        """Supervise until told to stop."""
+        while not self._stopping:
+            self._look()
+            self._sleep(self._until_next())
+
+    def stop(self) -> None:
+        """Everything has ended when this returns."""
+        for child in self._children:
+            self._stop(child)
+        if self._cluster is not None:
+            self._cluster.stop()
+
+    def _stop_soon(self, number: int, frame: object) -> None:
+        self._stopping = True
+
+    def _start(self, child: Child) -> None:
+        child.due = None
+        child.started = time.monotonic()
+        try:
+            child.process = processes.start(child.argv, environ=self._environ, cwd=self._folder)
+        except OSError as problem:
+            self._later(child, f"cannot be started ({problem.strerror})")
+
+    def _stop(self, child: Child) -> None:
+        if child.process is not None:
+            in_time = processes.stop(child.process, how=signal.SIGTERM, seconds=child.stop_seconds)
+            if not in_time:
+                self._say(f"{child.name} did not finish in {child.stop_seconds:.0f} s and was killed")
+            child.process = None
+
+    def _look(self) -> None:
+        self._look_at_database()
+        now = time.monotonic()
+        for child in self._children:
+            if child.process is not None and (code := child.process.poll()) is not None:
+                processes.sweep(child.process)
+                child.process = None
+                if now - child.started >= HEALTHY_AFTER:
+                    child.delay = FIRST_DELAY
+                self._later(child, f"ended ({_how(code)})")
+            elif child.process is None and child.due is not None and now >= child.due:
+                self._start(child)
+
+    def _look_at_database(self) -> None:
+        if self._cluster is None or self._cluster.process is None or self._cluster.process.poll() is None:
+            return
+        self._say(f"the database ended ({_how(self._cluster.process.returncode)}); starting it again")
+        try:
+            self._cluster.start()
+        except PostgresProblem as problem:
+            self._say(str(problem))
+            self._stopping = True
+
+    def _later(self, child: Child, why: str) -> None:
+        self._say(f"{child.name} {why}; starting it again in {child.delay:.0f} s")
+        child.due = time.monotonic() + child.delay
+        child.delay = min(child.delay * 2, LONGEST_DELAY)
+
+    def _until_next(self) -> float:
+        due = [child.due for child in self._children if child.due is not None]
+        return max(0.0, min([LOOK_EVERY, *(at - time.monotonic() for at in due)]))
+
+    def _sleep(self, seconds: float) -> None:
+        """Until a signal arrives, a child's end included."""
+        ready, _, _ = select.select([self._wake_read], [], [], seconds)
+        if ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wake_read, 4096)
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"exit {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"

@@ -1,0 +1,400 @@
+"""Acts on case files, exhibits and bundles. Each is one transaction with its custody event."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from accounts.permissions import NotNow, require, require_compartment
+from cases import jobs, state
+from cases.coverage import consent, must_be_covered, refused, tendered
+from cases.models import Bundle, CaseFile, CaseNumber, Exhibit, Review
+from cases.vocabulary import ExportState, Status
+from custody.engine import Subject, acting, record
+from custody.vocabulary import Outcome, Type
+from evidence.blobs import Received, make_blob
+from evidence.models import Item
+
+CASE_FIELDS = ("title", "forum", "purpose", "recipient_kind", "recipient", "summary")
+EXHIBIT_FIELDS = ("category", "relevance", "notes")
+
+
+def open_case(*, by: User, at: datetime, compartment_id: UUID, fields: Mapping[str, Any]) -> CaseFile:
+    """Open a case file with the next number of the compartment. Raises Refused, ValidationError naming the field."""
+    with acting():
+        compartment = require_compartment(by, "case.open", compartment_id)
+        CaseNumber.objects.get_or_create(compartment=compartment)
+        counter = CaseNumber.objects.select_for_update().get(pk=compartment.pk)
+        counter.last += 1
+        counter.save(update_fields=["last"])
+        case_file = CaseFile(compartment=compartment, code=f"C-{counter.last:04d}", opened_by=by, opened_at=at)
+        _fill(case_file, fields, CASE_FIELDS)
+        case_file.save()
+        _record_case(Type.CREATE, by=by, at=at, case_file=case_file, fields={"to": _values(case_file, CASE_FIELDS)})
+        return case_file
+
+
+def edit_case(*, by: User, at: datetime, case_id: UUID, changes: Mapping[str, Any]) -> CaseFile:
+    """Change what is said of a case file. A changed purpose or recipient asks every witness's consent anew.
+
+    Raises NotNow, with the exhibits that stand against it, when consent does not cover the new purpose or recipient.
+    """
+    with acting():
+        case_file = require(by, "case.edit", CaseFile.objects.all(), lock=True, pk=case_id)
+        state.must_be_open(case_file)
+        before = _values(case_file, CASE_FIELDS)
+        _fill(case_file, changes, CASE_FIELDS)
+        after = _values(case_file, CASE_FIELDS)
+        changed = [name for name in CASE_FIELDS if before[name] != after[name]]
+        if not changed:
+            return case_file
+        if {"purpose", "recipient_kind", "recipient"} & set(changed):
+            against = [
+                f"{exhibit.number}: {'; '.join(decision.reasons)}" for exhibit, decision in refused(case_file, at)
+            ]
+            if against:
+                raise NotNow(_("Consent does not cover this. %(exhibits)s") % {"exhibits": " ".join(against)})
+        case_file.save()
+        _record_case(
+            Type.DESCRIBE,
+            by=by,
+            at=at,
+            case_file=case_file,
+            fields={"from": {name: before[name] for name in changed}, "to": {name: after[name] for name in changed}},
+        )
+        return case_file
+
+
+def set_case_status(*, by: User, at: datetime, case_id: UUID, status: str, reason: str) -> CaseFile:
+    """Close a case file, or open it again."""
+    with acting():
+        case_file = require(by, "case.edit", CaseFile.objects.all(), lock=True, pk=case_id)
+        before, case_file.status = case_file.status, Status(status)
+        if before == case_file.status:
+            return case_file
+        case_file.save(update_fields=["status"])
+        _record_case(
+            Type.DESCRIBE,
+            by=by,
+            at=at,
+            case_file=case_file,
+            fields={"from": {"status": before}, "to": {"status": case_file.status}, "purpose": reason},
+        )
+        return case_file
+
+
+def add_exhibit(*, by: User, at: datetime, case_id: UUID, accession: str, fields: Mapping[str, Any]) -> Exhibit:
+    """Tender an item under the next exhibit number of the case file.
+
+    Raises NotVisible for an item the person may not see, ValidationError naming the field, NotNow with the reasons
+    when a witness's consent does not cover the purpose and recipient of the case.
+    """
+    with acting():
+        case_file = require(by, "case.edit", CaseFile.objects.all(), lock=True, pk=case_id)
+        state.must_be_open(case_file)
+        item = require(by, "item.view_content", Item.objects.all(), accession=accession)
+        if item.compartment_id != case_file.compartment_id:
+            raise ValidationError({"accession": _("This item belongs to another compartment.")})
+        if Exhibit.objects.filter(case_file=case_file, item=item, withdrawn_at__isnull=True).exists():
+            raise ValidationError({"accession": _("This item is an exhibit of this case file already.")})
+        decision = consent(case_file, item, at)
+        if not decision.allowed:
+            raise NotNow(" ".join(decision.reasons))
+        case_file.last_exhibit += 1
+        case_file.save(update_fields=["last_exhibit"])
+        exhibit = Exhibit(
+            case_file=case_file, number=f"E-{case_file.last_exhibit:04d}", item=item, added_by=by, added_at=at
+        )
+        _fill(exhibit, fields, EXHIBIT_FIELDS)
+        exhibit.save()
+        _record_exhibit(
+            Type.EXHIBIT,
+            by=by,
+            at=at,
+            exhibit=exhibit,
+            fields={"to": {"number": exhibit.number, "case": case_file.code, **_values(exhibit, EXHIBIT_FIELDS)}},
+        )
+        return exhibit
+
+
+def edit_exhibit(*, by: User, at: datetime, exhibit_id: UUID, changes: Mapping[str, Any]) -> Exhibit:
+    """Change category, relevance or notes of an exhibit."""
+    with acting():
+        exhibit = _tendered(by, "exhibit.edit", exhibit_id)
+        before = _values(exhibit, EXHIBIT_FIELDS)
+        _fill(exhibit, changes, EXHIBIT_FIELDS)
+        after = _values(exhibit, EXHIBIT_FIELDS)
+        changed = [name for name in EXHIBIT_FIELDS if before[name] != after[name]]
+        if changed:
+            exhibit.save()
+            _record_exhibit(
+                Type.DESCRIBE,
+                by=by,
+                at=at,
+                exhibit=exhibit,
+                fields={
+                    "object": {"exhibit": exhibit.number},
+                    "from": {name: before[name] for name in changed},
+                    "to": {name: after[name] for name in changed},
+                },
+            )
+        return exhibit
+
+
+def withdraw_exhibit(*, by: User, at: datetime, exhibit_id: UUID, reason: str) -> Exhibit:
+    """Take an exhibit out of the case; its number, its reviews and its past stay."""
+    with acting():
+        exhibit = _tendered(by, "exhibit.edit", exhibit_id)
+        if not reason.strip():
+            raise ValidationError({"reason": _("Say why it is withdrawn.")})
+        exhibit.withdrawn_at, exhibit.withdrawn_by, exhibit.withdrawn_reason = at, by, reason
+        exhibit.full_clean(validate_unique=False)
+        exhibit.save()
+        _record_exhibit(
+            Type.EXHIBIT,
+            by=by,
+            at=at,
+            exhibit=exhibit,
+            fields={"to": {"number": exhibit.number, "withdrawn": True}, "purpose": reason},
+        )
+        return exhibit
+
+
+def review_exhibit(*, by: User, at: datetime, exhibit_id: UUID, assessment: str, note: str) -> Review:
+    """Add a coded assessment; earlier ones, of anyone, stay as they are."""
+    with acting():
+        exhibit = _tendered(by, "exhibit.review", exhibit_id)
+        review = Review(exhibit=exhibit, reviewer=by, assessment=assessment, note=note, at=at)
+        review.full_clean()
+        review.save()
+        _record_exhibit(
+            Type.REVIEW,
+            by=by,
+            at=at,
+            exhibit=exhibit,
+            fields={"object": {"exhibit": exhibit.number}, "to": {"assessment": assessment, "note": note}},
+        )
+        return review
+
+
+def request_bundle(*, by: User, at: datetime, case_id: UUID) -> Bundle:
+    """Ask for a bundle of all exhibits; a worker builds it. Raises NotNow when consent or an empty case forbids it."""
+    with acting():
+        case_file = require(by, "case.export", CaseFile.objects.all(), lock=True, pk=case_id)
+        exhibits = list(tendered(case_file))
+        if not exhibits:
+            raise NotNow(_("This case file has no exhibits to export."))
+        must_be_covered(case_file, at)
+        if case_file.bundles.filter(state__in=[ExportState.WAITING, ExportState.BUILDING]).exists():
+            raise NotNow(_("A bundle of this case file is being built already."))
+        bundle = Bundle.objects.create(
+            case_file=case_file,
+            requested_by=by,
+            requested_at=at,
+            total=len(exhibits),
+            exhibits=[[exhibit.number, exhibit.item.accession, exhibit.item.sha256] for exhibit in exhibits],
+        )
+        record(
+            Type.PACKAGE,
+            by=by,
+            at=at,
+            compartment=case_file.compartment_id,
+            subjects=[
+                Subject("case", case_file.id),
+                Subject("bundle", bundle.id),
+                *(Subject("item", exhibit.item_id) for exhibit in exhibits),
+            ],
+            fields={
+                "object": _listed(bundle.exhibits),
+                "purpose": case_file.purpose,
+                "recipient": case_file.recipient,
+            },
+        )
+        jobs.defer_bundle(bundle.id)
+        return bundle
+
+
+def export_outside(*, by: User, at: datetime, case_id: UUID) -> CaseFile:
+    """Record that the exhibits leave for a place outside the archive, before they do. Raises as request_bundle does."""
+    with acting():
+        case_file = require(by, "case.export", CaseFile.objects.all(), lock=True, pk=case_id)
+        exhibits = list(tendered(case_file))
+        if not exhibits:
+            raise NotNow(_("This case file has no exhibits to export."))
+        must_be_covered(case_file, at)
+        record(
+            Type.EXPORT,
+            by=by,
+            at=at,
+            compartment=case_file.compartment_id,
+            subjects=[Subject("case", case_file.id), *(Subject("item", exhibit.item_id) for exhibit in exhibits)],
+            fields={
+                "object": _listed(
+                    [[exhibit.number, exhibit.item.accession, exhibit.item.sha256] for exhibit in exhibits]
+                ),
+                "purpose": case_file.purpose,
+                "recipient": case_file.recipient,
+            },
+        )
+        return case_file
+
+
+def begin_bundle(*, bundle_id: UUID) -> Bundle | None:
+    """The worker takes a bundle up, also one whose worker was killed; None when it is finished or cancelled."""
+    with acting():
+        bundle = Bundle.objects.select_for_update().get(pk=bundle_id)
+        if bundle.state not in (ExportState.WAITING, ExportState.BUILDING):
+            return None
+        state.step(bundle, ExportState.BUILDING)
+        bundle.done = 0
+        bundle.save(update_fields=["state", "done"])
+        return bundle
+
+
+def finish_bundle(*, at: datetime, bundle_id: UUID, received: Received, digest: str) -> Bundle:
+    """Record a bundle that was built and passed its own verifier. Raises NotNow when it was cancelled meanwhile."""
+    with acting():
+        bundle = Bundle.objects.select_for_update().get(pk=bundle_id)
+        must_be_covered(bundle.case_file, at)
+        state.step(bundle, ExportState.READY)
+        bundle.blob, bundle.size, bundle.sha256 = make_blob(received), received.size, received.sha256
+        bundle.digest, bundle.finished_at = digest, at
+        bundle.save()
+        _record_bundle(
+            Type.CREATE,
+            by=bundle.requested_by,
+            at=at,
+            bundle=bundle,
+            blob=received.address,
+            fields={"object": {"sha256": received.sha256, "size": received.size, "tagmanifest_sha256": digest}},
+        )
+        return bundle
+
+
+def fail_bundle(*, at: datetime, bundle_id: UUID, problem: str) -> None:
+    """Record that a bundle could not be built, in words for the person who asked."""
+    with acting():
+        bundle = Bundle.objects.select_for_update().get(pk=bundle_id)
+        if bundle.state in (ExportState.WAITING, ExportState.BUILDING):
+            state.step(bundle, ExportState.FAILED)
+            bundle.problem, bundle.finished_at = problem[:1000], at
+            bundle.save()
+            _record_bundle(
+                Type.CREATE,
+                by=bundle.requested_by,
+                at=at,
+                bundle=bundle,
+                outcome=Outcome.FAILURE,
+                fields={"note": problem[:1000]},
+            )
+
+
+def cancel_bundle(*, by: User, at: datetime, bundle_id: UUID) -> Bundle:
+    """Stop a bundle that is not ready yet; the worker leaves nothing behind."""
+    with acting():
+        bundle = require(by, "bundle.cancel", Bundle.objects.all(), lock=True, pk=bundle_id)
+        state.step(bundle, ExportState.CANCELLED)
+        bundle.finished_at = at
+        bundle.save(update_fields=["state", "finished_at"])
+        _record_bundle(Type.CREATE, by=by, at=at, bundle=bundle, outcome=Outcome.FAILURE, fields={"note": "cancelled"})
+        return bundle
+
+
+def download_bundle(*, by: User, at: datetime, bundle_id: UUID) -> Bundle:
+    """Fetch a ready bundle to hand it out; the consents are asked once more. Each download is a custody event."""
+    with acting():
+        bundle = require(
+            by, "bundle.download", Bundle.objects.select_related("blob", "case_file__compartment"), pk=bundle_id
+        )
+        if bundle.state != ExportState.READY:
+            raise NotNow(_("The bundle is %(state)s.") % {"state": bundle.get_state_display()})
+        must_be_covered(bundle.case_file, at, accessions={row[1] for row in bundle.exhibits})
+        _record_bundle(
+            Type.EXPORT,
+            by=by,
+            at=at,
+            bundle=bundle,
+            fields={"object": {"sha256": bundle.sha256}, "recipient": bundle.case_file.recipient},
+        )
+        return bundle
+
+
+def _tendered(by: User, permission: str, exhibit_id: UUID) -> Exhibit:
+    exhibit = require(by, permission, Exhibit.objects.select_related("case_file", "item"), lock=True, pk=exhibit_id)
+    state.must_be_open(exhibit.case_file)
+    state.must_be_tendered(exhibit)
+    return exhibit
+
+
+def _fill(obj: CaseFile | Exhibit, fields: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    unknown = [name for name in fields if name not in names]
+    if unknown:
+        raise ValidationError({name: _("This field cannot be set.") for name in unknown})
+    for name, value in fields.items():
+        setattr(obj, name, value)
+    obj.clean_fields(exclude={field.name for field in obj._meta.fields} - set(names))
+
+
+def _values(obj: CaseFile | Exhibit, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: getattr(obj, name) or None for name in names}
+
+
+def _listed(exhibits: list[list[str]]) -> dict[str, Any]:
+    """A list of any length as a ledger value: how many, and the SHA-256 of its compact JSON."""
+    text = json.dumps(exhibits, separators=(",", ":"))
+    return {"exhibits": len(exhibits), "list_sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def _record_case(type: Type, *, by: User, at: datetime, case_file: CaseFile, fields: Mapping[str, Any]) -> None:
+    record(
+        type,
+        by=by,
+        at=at,
+        compartment=case_file.compartment_id,
+        subjects=[Subject("case", case_file.id)],
+        fields=fields,
+    )
+
+
+def _record_exhibit(type: Type, *, by: User, at: datetime, exhibit: Exhibit, fields: Mapping[str, Any]) -> None:
+    record(
+        type,
+        by=by,
+        at=at,
+        compartment=exhibit.case_file.compartment_id,
+        subjects=[Subject("case", exhibit.case_file_id), Subject("item", exhibit.item_id)],
+        fields=fields,
+    )
+
+
+def _record_bundle(
+    type: Type,
+    *,
+    by: User,
+    at: datetime,
+    bundle: Bundle,
+    fields: Mapping[str, Any],
+    outcome: Outcome = Outcome.SUCCESS,
+    blob: str | None = None,
+) -> None:
+    items = Item.objects.filter(accession__in=[row[1] for row in bundle.exhibits]).values_list("id", flat=True)
+    record(
+        type,
+        by=by,
+        at=at,
+        compartment=bundle.case_file.compartment_id,
+        subjects=[
+            Subject("case", bundle.case_file_id),
+            Subject("bundle", bundle.id),
+            *(Subject("item", item_id) for item_id in items),
+        ],
+        outcome=outcome,
+        fields=fields,
+        blob=blob,
+    )

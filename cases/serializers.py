@@ -1,0 +1,113 @@
+"""Case files, exhibits, reviews and bundles as the API shows and takes them."""
+
+from rest_framework import serializers
+
+from cases.actions import CASE_FIELDS, EXHIBIT_FIELDS
+from cases.models import Bundle, CaseFile, Exhibit, Review
+from cases.vocabulary import Assessment, Status
+
+
+class CaseSerializer(serializers.ModelSerializer[CaseFile]):
+    class Meta:
+        model = CaseFile
+        fields = ("id", "code", "compartment", *CASE_FIELDS, "status", "opened_by", "opened_at")
+        read_only_fields = fields
+
+
+class NewCaseSerializer(serializers.ModelSerializer[CaseFile]):
+    compartment = serializers.UUIDField()
+
+    class Meta:
+        model = CaseFile
+        fields = ("compartment", *CASE_FIELDS)
+
+
+class CaseChangeSerializer(serializers.ModelSerializer[CaseFile]):
+    class Meta:
+        model = CaseFile
+        fields = CASE_FIELDS
+
+
+class StatusSerializer(serializers.Serializer[CaseFile]):
+    status = serializers.ChoiceField(Status.choices)
+    reason = serializers.CharField(max_length=500)
+
+
+class ReviewSerializer(serializers.ModelSerializer[Review]):
+    class Meta:
+        model = Review
+        fields = ("id", "reviewer", "assessment", "note", "at")
+        read_only_fields = fields
+
+
+class NewReviewSerializer(serializers.Serializer[Review]):
+    assessment = serializers.ChoiceField(Assessment.choices)
+    note = serializers.CharField(max_length=4_000)
+
+
+class ExhibitSerializer(serializers.ModelSerializer[Exhibit]):
+    item = serializers.SlugRelatedField(slug_field="accession", read_only=True)  # type: ignore[var-annotated]
+    case = serializers.UUIDField(source="case_file_id", read_only=True)
+    reviews = ReviewSerializer(many=True, read_only=True)
+
+    class Meta:
+        model = Exhibit
+        fields = (
+            "id",
+            "case",
+            "number",
+            "item",
+            *EXHIBIT_FIELDS,
+            "added_by",
+            "added_at",
+            "withdrawn_at",
+            "withdrawn_reason",
+            "reviews",
+        )
+        read_only_fields = fields
+
+
+class NewExhibitSerializer(serializers.ModelSerializer[Exhibit]):
+    case = serializers.UUIDField()
+    item = serializers.CharField(max_length=30, help_text="accession number")
+
+    class Meta:
+        model = Exhibit
+        fields = ("case", "item", *EXHIBIT_FIELDS)
+
+
+class ExhibitChangeSerializer(serializers.ModelSerializer[Exhibit]):
+    class Meta:
+        model = Exhibit
+        fields = EXHIBIT_FIELDS
+
+
+class ReasonSerializer(serializers.Serializer[Exhibit]):
+    reason = serializers.CharField(max_length=500)
+
+
+class BundleSerializer(serializers.ModelSerializer[Bundle]):
+    case = serializers.UUIDField(source="case_file_id", read_only=True)
+
+    class Meta:
+        model = Bundle
+        fields = (
+            "id",
+            "case",
+            "state",
+            "done",
+            "total",
+            "problem",
+            "requested_by",
+            "requested_at",
+            "finished_at",
+            "size",
+            "sha256",
+            "digest",
+            "exhibits",
+        )
+        read_only_fields = fields
+
+
+class NewBundleSerializer(serializers.Serializer[Bundle]):
+    case = serializers.UUIDField()

@@ -1,0 +1,71 @@
+"""Work that is done after the answer: examining what came, and picking up what was left lying."""
+
+import logging
+from datetime import timedelta
+from uuid import UUID
+
+from django.utils import timezone
+from procrastinate import RetryStrategy
+from procrastinate.contrib.django import app
+
+from evidence import blobs, jobs, reconcile, sandbox
+from evidence.actions import record_examination
+from evidence.models import Item
+
+log = logging.getLogger("evidence.tasks")
+TOOL = "Pillow, WebP of at most 1280 pixels"
+LEFT_LYING = timedelta(minutes=15)
+MOST_AT_ONCE = 500
+SILENT_SECONDS = 60  # a worker without a heartbeat for this long is dead
+
+
+@app.task(name=jobs.EXAMINE, retry=RetryStrategy(max_attempts=6, exponential_wait=4))
+def examine(item_id: str) -> None:
+    """Identify the bytes of an item in the sandbox and write down what was found, once.
+
+    Runs again, with growing pauses, when the store or the database fails; asked again later it changes nothing.
+    """
+    item = Item.objects.select_related("blob").filter(pk=UUID(item_id)).first()
+    if item is None or item.examined_at is not None:
+        return
+    try:
+        found = sandbox.examine(blobs.read_blob(item.blob))
+    except sandbox.SandboxUnavailable as problem:
+        log.error("nothing is examined: %s", problem)
+        found = sandbox.Examination(problem=f"not examined: {problem}")
+    preview = (blobs.receive([found.preview]), "image/webp", TOOL) if found.preview else None
+    record_examination(
+        at=timezone.now(),
+        item_id=item.pk,
+        puremagic=found.puremagic,
+        libmagic=found.libmagic,
+        claims=found.claims or None,
+        problem=found.problem,
+        preview=preview,
+    )
+
+
+@app.periodic(cron="*/5 * * * *")
+@app.task(name="evidence.tasks.examine_left_lying", queueing_lock="examine_left_lying", pass_context=False)
+def examine_left_lying(timestamp: int) -> None:
+    """Ask again for the examination of items that have had none for a while, whatever became of their jobs."""
+    overdue = Item.objects.filter(examined_at__isnull=True, received_at__lt=timezone.now() - LEFT_LYING)
+    for item_id in overdue.order_by("received_at").values_list("pk", flat=True)[:MOST_AT_ONCE]:
+        jobs.defer_examination(item_id, again=True)
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="evidence.tasks.take_over_from_the_dead", queueing_lock="take_over_from_the_dead")
+async def take_over_from_the_dead(timestamp: int) -> None:
+    """Give the jobs of workers that were killed to the living: a job it held would block its item for ever."""
+    for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=SILENT_SECONDS):
+        await app.job_manager.retry_job(job)
+
+
+@app.periodic(cron="17 3 * * *")
+@app.task(name="evidence.tasks.reconcile", queueing_lock="reconcile")
+def reconcile_store(timestamp: int) -> None:
+    """Compare rows and bytes every night; what is missing is an error in the log, by accession number."""
+    found = reconcile.reconcile(remove=True)
+    for name in found.without_bytes:
+        log.error("no bytes stand for %s", name)

@@ -1,0 +1,98 @@
+"""Questions the pages of witnesses and testimonies ask."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+
+from accounts.models import User
+from accounts.permissions import compartments, permitted
+from custody.models import Event, EventSubject
+from custody.story import StoryLine, lines
+from custody.vocabulary import Type
+from witnesses import names
+from witnesses.consent import ENDS_SOON, newest_consents
+from witnesses.models import Consent, NameToken, Recording, Testimony, Witness
+
+
+def names_somebody(text: str, compartment_id: UUID) -> bool:
+    """Whether a text names a witness of this compartment, asked of the blind index without opening anything."""
+    mentioned = names.mentioned(text)
+    if not mentioned:
+        return False
+    return NameToken.objects.filter(
+        token__in=list(mentioned), identity__witness__compartment_id=compartment_id
+    ).exists()
+
+
+def listed_witnesses(user: Any, query: str = "", kind: str = "", compartment: str = "") -> QuerySet[Witness]:
+    """The witnesses the user may see, with `testimony_count` and `has_identity`; the query is part of a pseudonym."""
+    witnesses = permitted(user, "witness.view", Witness.objects.select_related("compartment"))
+    if query.strip():
+        witnesses = witnesses.filter(pseudonym__icontains=query.strip()[:20])
+    if kind:
+        witnesses = witnesses.filter(kind=kind)
+    if compartment:
+        witnesses = witnesses.filter(compartment__code=compartment)
+    return witnesses.annotate(testimony_count=Count("testimonies"), has_identity=Q(identity__isnull=False))
+
+
+def openings_of(witness: Witness) -> list[StoryLine]:
+    """When the identity was opened, by whom and why, newest first."""
+    return _openings(EventSubject.objects.filter(kind="witness", subject_id=witness.id).values("event_id"), newest=50)
+
+
+def recent_openings(user: User, since: datetime) -> list[StoryLine]:
+    """Openings since a moment in the compartments where the user may open identities, newest first."""
+    events = Event.objects.filter(compartment_id__in=compartments(user, "identity.open").values("pk"), at__gte=since)
+    return _openings(events.values("id"), newest=10)
+
+
+def _openings(events: Any, *, newest: int) -> list[StoryLine]:
+    found = Event.objects.filter(type=Type.OPEN_IDENTITY, id__in=events).order_by("-at", "-id")
+    return lines(list(found.values_list("id", flat=True)[:newest]))
+
+
+def witnesses_of(story: Collection[StoryLine]) -> dict[UUID, Witness]:
+    """{event: witness} for openings."""
+    subjects = EventSubject.objects.filter(kind="witness", event_id__in=[line.event_id for line in story])
+    pairs = dict(subjects.values_list("event_id", "subject_id"))
+    found = Witness.objects.in_bulk(list(pairs.values()))
+    return {event: found[witness] for event, witness in pairs.items() if witness in found}
+
+
+def ending_consents(user: User, at: datetime) -> list[Consent]:
+    """The newest consents of visible witnesses that end within ENDS_SOON and were not withdrawn, soonest first."""
+    visible = permitted(user, "consent.view", Consent.objects.filter(expires_at__gt=at, expires_at__lte=at + ENDS_SOON))
+    candidates = set(visible.filter(withdrawn_at__isnull=True).values_list("witness_id", flat=True))
+    newest = newest_consents(candidates, at).values()
+    soon = [consent for consent in newest if consent.withdrawn_at is None and consent.expires_at is not None]
+    return sorted(
+        (consent for consent in soon if consent.expires_at and at < consent.expires_at <= at + ENDS_SOON),
+        key=lambda consent: (consent.expires_at, consent.witness.pseudonym),
+    )
+
+
+def testimonies_without_consent(user: User, at: datetime) -> QuerySet[Testimony]:
+    """Testimonies the user sees whose witness has no consent in force at the moment."""
+    newest = Consent.objects.filter(witness=OuterRef("witness"), recorded_at__lte=at).order_by(
+        "-given_earliest", "-recorded_at", "-id"
+    )
+    later = Consent.objects.filter(
+        Q(expires_at__isnull=True) | Q(expires_at__gt=at), withdrawn_at__isnull=True, pk=newest.values("pk")[:1]
+    )
+    visible = permitted(user, "testimony.view", Testimony.objects.select_related("witness", "compartment"))
+    return visible.exclude(Exists(later))
+
+
+def recordings_of(user: User, testimony: Testimony) -> QuerySet[Recording]:
+    """The items that record a testimony, as far as the user sees them."""
+    links = permitted(user, "recording.view", Recording.objects.filter(testimony=testimony, withdrawn_at__isnull=True))
+    return links.select_related("item")
+
+
+def recorded_items(witness: Witness) -> list[UUID]:
+    """The items that record any testimony of a witness, also where the link was withdrawn later."""
+    return list(Recording.objects.filter(testimony__witness=witness).values_list("item_id", flat=True).distinct())
