@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -34,8 +35,8 @@ def people_waiting(user: Any, obj: Any, request: HttpRequest) -> Panel | None:
     if not anywhere(user, "user.manage"):
         return None
     people = people_with_state(permitted(user, "user.manage", User.objects.filter(is_active=True)))
-    expired = people.filter(NOT_JOINED, invited=False)
-    without = people.filter(granted=False)
+    expired = people.filter(NOT_JOINED, Q(invited=False))
+    without = people.filter(Q(granted=False))
     if not expired.exists() and not without.exists():
         return None
     context = {"expired": expired[:MOST], "without": without[:MOST]}

@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 from accounts.models import Grant, Invitation, User, digest_of
 from custody.engine import SYSTEM
 
-
 #: Invited people who never chose a password.
 NOT_JOINED = Q(password__startswith=UNUSABLE_PASSWORD_PREFIX)
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib.auth.models import AnonymousUser
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
@@ -127,8 +126,8 @@ class MeSerializer(serializers.ModelSerializer[User]):
         read_only_fields = fields
 
     @extend_schema_field(HeldSerializer(many=True))
-    def get_grants(self, user: User | AnonymousUser) -> list[dict[str, Any]]:
-        held = Grant.objects.in_force().filter(user_id=user.pk).select_related("compartment")
+    def get_grants(self, user: User) -> list[dict[str, Any]]:
+        held = Grant.objects.in_force().filter(user=user).select_related("compartment")
         return list(HeldSerializer(held, many=True).data)
 
 
@@ -140,7 +139,7 @@ class TokenSerializer(serializers.ModelSerializer[ApiToken]):
 
 class NewTokenSerializer(serializers.Serializer[Any]):
     purpose = serializers.CharField(max_length=200)
-    read_only = serializers.BooleanField(default=True)
+    read_only = serializers.BooleanField(default=True)  # type: ignore[assignment]
     days = serializers.IntegerField(min_value=1, max_value=TOKEN_LIFE_MOST.days, default=90)
 
 

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, LogoutView
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -41,7 +42,7 @@ class SignIn(LoginView):
     authentication_form = SignInForm
     redirect_authenticated_user = True
 
-    def form_valid(self, form: SignInForm) -> HttpResponse:
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         response = super().form_valid(form)
         return _remember_language(response, form.get_user().language)
 
@@ -114,7 +115,7 @@ def _remember_language(response: HttpResponse, language: str) -> HttpResponse:
         path=settings.LANGUAGE_COOKIE_PATH,
         secure=settings.LANGUAGE_COOKIE_SECURE,
         httponly=settings.LANGUAGE_COOKIE_HTTPONLY,
-        samesite=settings.LANGUAGE_COOKIE_SAMESITE,
+        samesite="Lax",
     )
     return response
 
@@ -196,8 +197,8 @@ def tokens(request: HttpRequest) -> HttpResponse:
     own = permitted(user, "token.view", ApiToken.objects.all())
     secret = once.handed_over(request, SHOWN_ONCE)
     context = {"form": form, "tokens": own, "secret": secret, "now": timezone.now()}
-    response = render(request, "accounts/tokens.html", context, status=422 if form.is_bound else 200)
-    return once.forget(response, SHOWN_ONCE, path=reverse("accounts:tokens")) if secret else response
+    page = render(request, "accounts/tokens.html", context, status=422 if form.is_bound else 200)
+    return once.forget(page, SHOWN_ONCE, path=reverse("accounts:tokens")) if secret else page
 
 
 @require_POST

@@ -128,8 +128,9 @@ class Cluster:
         # In a home like /root, closed to other accounts, the server also gets the right to pass through folders it does
         # not own. Reading any file comes with that, so it is given only where nothing less works.
         for capability in (None, "dac_read_search", "dac_override"):
-            extra = [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"] if capability else []
-            self._launcher = [*plain, *extra, "--"]
+            # access(2) asks for the real account's rights and would leave the capability out but for the secure bit
+            extra = ["--securebits=+no_setuid_fixup", f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"]
+            self._launcher = [*plain, *(extra if capability else []), "--"]
             if self._reaches_its_files():
                 return
         raise PostgresProblem(

@@ -4,6 +4,7 @@ import argparse
 import http.client
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -117,8 +118,8 @@ def _children(port: int) -> list[Child]:
     web += ["--log-level", "error", "archive.wsgi:application"]
     return [
         Child("the web server", web, stop_seconds=30),
-        Child("the worker", [*manage, "procrastinate", "worker"], stop_seconds=30),
-        Child("the sequencer", [*manage, "sequencer"], stop_seconds=30),
+        Child("the worker", [*manage, "procrastinate", "worker"], stop_seconds=30, when_orphaned=signal.SIGKILL),
+        Child("the sequencer", [*manage, "sequencer"], stop_seconds=30, when_orphaned=signal.SIGKILL),
     ]
 
 

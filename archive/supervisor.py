@@ -29,11 +29,16 @@ Say = Callable[[str], None]
 
 @dataclass
 class Child:
-    """One supervised program. `stop_seconds` is how long it may take to finish its work."""
+    """One supervised program.
+
+    `stop_seconds` is how long it may take to finish its work. `when_orphaned` is sent should this process be killed;
+    the database ends then too, and a program that would wait for it is killed: its transactions make that safe.
+    """
 
     name: str
     argv: Sequence[str]
     stop_seconds: float
+    when_orphaned: signal.Signals = signal.SIGTERM
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     delay: float = FIRST_DELAY
@@ -102,7 +107,9 @@ class Supervisor:
         child.due = None
         child.started = time.monotonic()
         try:
-            child.process = processes.start(child.argv, environ=self._environ, cwd=self._folder)
+            child.process = processes.start(
+                child.argv, environ=self._environ, when_orphaned=child.when_orphaned, cwd=self._folder
+            )
         except OSError as problem:
             self._later(child, f"cannot be started ({problem.strerror})")
 

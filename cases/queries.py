@@ -30,7 +30,8 @@ def case_files(user: User, *, text: str = "", status: str = "") -> QuerySet[Case
         found = found.filter(status=status)
     if text:
         found = found.filter(Q(title__icontains=text) | Q(code__icontains=text) | Q(recipient__icontains=text))
-    return found.annotate(tendered=Count("exhibits", filter=Q(exhibits__withdrawn_at__isnull=True)))
+    counted = found.annotate(tendered=Count("exhibits", filter=Q(exhibits__withdrawn_at__isnull=True)))
+    return counted.order_by("-opened_at", "-id")
 
 
 def exhibit_rows(user: User, case_file: CaseFile, at: datetime) -> list[ExhibitRow]:

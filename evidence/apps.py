@@ -6,4 +6,4 @@ class EvidenceConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from evidence import navigation, policies  # noqa: F401  registers permissions and entrances
+        from evidence import home, navigation, policies  # noqa: F401  registers permissions, entrance and card

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.template.defaultfilters import linebreaksbr
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -63,7 +64,7 @@ def said(item: Item) -> list[tuple[str, list[Row]]]:
 
 
 def _text(value: str) -> SafeString | str:
-    return format_html('<bdi class="prewrap" dir="auto">{}</bdi>', value) if value else ""
+    return format_html('<bdi dir="auto">{}</bdi>', linebreaksbr(value, autoescape=True)) if value else ""
 
 
 def _basis(item: Item, prefix: str) -> str:

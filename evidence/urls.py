@@ -1,4 +1,35 @@
-from django.urls import URLPattern, URLResolver
+"""Items by accession number. Each address answers 404 to whoever may not see the item."""
+
+from django.urls import URLPattern, URLResolver, path, register_converter
+
+from evidence import content_views, views
+
+
+class AccessionConverter:
+    """SY-2025-000001: a compartment's code and at least six digits."""
+
+    regex = r"[A-Z][A-Z0-9-]{1,18}[A-Z0-9]-[0-9]{6,12}"
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+register_converter(AccessionConverter, "accession")
 
 app_name = "evidence"
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", views.library, name="library"),
+    path("describe/", views.describe_selected, name="describe_selected"),
+    path("<accession:accession>/", views.item, name="item"),
+    path("<accession:accession>/describe/", views.describe, name="describe"),
+    path("<accession:accession>/place/", views.place_from_device, name="place_from_device"),
+    path("<accession:accession>/verify/", views.verify, name="verify"),
+    path("<accession:accession>/content/", content_views.content, name="content"),
+    path("<accession:accession>/preview/", content_views.preview, name="preview"),
+    path("<accession:accession>/text/", content_views.read_text, name="text"),
+    path("<accession:accession>/download/", content_views.download, name="download"),
+    path("<accession:accession>/receipt/", content_views.receipt, name="receipt"),
+]

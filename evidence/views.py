@@ -8,16 +8,17 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.forms import absorb
 from accounts.panels import panels
-from accounts.permissions import NotNow, allowed, compartments, permitted, require
+from accounts.permissions import NotNow, allowed, compartments, permitted, require, require_anywhere
 from accounts.requests import person
 from custody.story import story
-from evidence import actions, listing, queries
+from evidence import actions, blobs, listing, queries, text
 from evidence.claims import position
 from evidence.claims import rows as claim_rows
 from evidence.forms import BulkDescribeForm, DescribeForm, PlaceFromDeviceForm, selected
@@ -30,6 +31,7 @@ from evidence.said import said
 from evidence.vocabulary import Precision
 
 STORY_SHOWN = 60
+TEXT_ON_PAGE = 32 << 10  # bytes
 VIEW_COOKIE = "library-view"
 
 
@@ -37,6 +39,7 @@ VIEW_COOKIE = "library-view"
 def library(request: HttpRequest) -> HttpResponse:
     """Every item the person sees, newest first, as cards or as a table."""
     user = person(request)
+    require_anywhere(user, "item.view")
     filters = Filters.read(request.GET)
     items = queries.library(user, filters)
     found = queries.page(items, after=request.GET.get("after", ""), before=request.GET.get("before", ""))
@@ -71,6 +74,7 @@ def library(request: HttpRequest) -> HttpResponse:
 def describe_selected(request: HttpRequest) -> HttpResponse:
     """The same words for the ticked items: all of them or none."""
     user = person(request)
+    require_anywhere(user, "item.describe")
     chosen = selected(request.POST)
     form = BulkDescribeForm(request.POST)
     if form.is_valid() and chosen and form.changes:
@@ -131,19 +135,39 @@ def _content_context(user: Any, record: Item, lines: Any, describable: bool) -> 
         "device_position": found,
         "readiness": readiness(record, claims, lines),
         "same": same,
-        "original_name": record.original_name,
+        "came": _as_it_came(record),
+        "text": _text(user, record),
     }
 
 
+def _as_it_came(record: Item) -> list[tuple[Any, Any]]:
+    return [
+        (_("Original file name"), format_html('<bdi dir="auto">{}</bdi>', record.original_name)),
+        (_("Type"), format_html('<bdi dir="ltr">{}</bdi>', record.media_type) if record.media_type else ""),
+        (_("Compartment"), format_html("<bdi>{}</bdi>", record.compartment.code)),
+        (_("Received by"), format_html("<bdi>{}</bdi>", record.received_by.display_name)),
+    ]
+
+
+def _text(user: Any, record: Item) -> text.Shown | None:
+    """The beginning of a text item for its page; graphic text is shown on its own page only."""
+    if _viewer(record, False) != "text" or record.graphic:
+        return None
+    actions.open_text(by=user, at=timezone.now(), accession=record.accession)
+    data = b"".join(blobs.read_blob(record.blob, 0, TEXT_ON_PAGE))
+    return text.shown(data, whole=record.size <= TEXT_ON_PAGE)
+
+
 def _viewer(record: Item, has_preview: bool) -> str:
-    """How the content is shown: image, preview, video, audio, pdf, text, or nothing (it may only be saved)."""
+    """How the content is shown: image, original, preview, video, audio, pdf, text, or nothing (it may only be saved)."""
     if record.type_conflict:
         return "preview" if has_preview else "nothing"
     inline = inline_type(record.media_type)
     if has_preview:
         return "image" if inline else "preview"
     if inline:
-        return inline.partition("/")[0]
+        family = inline.partition("/")[0]
+        return "original" if family == "image" else family
     if record.media_type == PDF:
         return "pdf"
     return "text" if is_text(record.media_type) else "nothing"

@@ -1,4 +1,4 @@
-"""Acts on incidents and links. Each is one transaction with its custody event; if the ledger refuses, nothing happened."""
+"""Acts on incidents and links, each one transaction with its custody event: if the ledger refuses, nothing happened."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -109,7 +109,7 @@ def edit_incident(
 
 
 def change_status(*, by: User, at: datetime, incident: Incident, status: str, reason: str) -> Incident:
-    """Move an incident to a status that may follow its present one. Raises NotVisible, Refused, NotNow, ValidationError."""
+    """Move an incident to a status that may follow its own. Raises NotVisible, Refused, NotNow, ValidationError."""
     with acting():
         incident = require(by, "incident.change_status", Incident.objects.all(), lock=True, pk=incident.pk)
         if status not in Status.values:
@@ -244,14 +244,12 @@ def fill(row: Model, values: Mapping[str, Any], names: Iterable[str]) -> None:
     for name, value in values.items():
         if name not in known:
             errors[name] = [_("This is not a field that can be described.")]
-            continue
-        if isinstance(value, str):
-            if any(character == "\0" or 0xD800 <= ord(character) <= 0xDFFF for character in value):
-                errors[name] = [_("This text holds characters that cannot be kept (NUL or half a surrogate pair).")]
-                continue
-            value = value.replace("\r\n", "\n").replace("\r", "\n").strip()
-        nullable = getattr(row._meta.get_field(name), "null", False)
-        setattr(row, name, None if nullable and value == "" else value)
+        elif isinstance(value, str) and any(c == "\0" or 0xD800 <= ord(c) <= 0xDFFF for c in value):
+            errors[name] = [_("This text holds characters that cannot be kept (NUL or half a surrogate pair).")]
+        else:
+            kept = value.replace("\r\n", "\n").replace("\r", "\n").strip() if isinstance(value, str) else value
+            nullable = getattr(row._meta.get_field(name), "null", False)
+            setattr(row, name, None if nullable and kept == "" else kept)
     if errors:
         raise ValidationError(errors)
 

@@ -6,4 +6,6 @@ class IncidentsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from incidents import policies  # noqa: F401  registers the permissions
+        from incidents import pages, policies  # noqa: F401  registers the permissions
+
+        pages.register()

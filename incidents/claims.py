@@ -86,6 +86,7 @@ def withdraw_claim(*, by: User, at: datetime, claim: Claim, reason: str) -> Clai
 def state(claim: Claim, fields: Mapping[str, Any], breakdown: Sequence[Mapping[str, Any]]) -> list[ClaimBreakdown]:
     """Put what the source states into a claim that is not saved, and give its parts. Raises ValidationError."""
     errors: dict[str, Any] = {}
+    rows: list[ClaimBreakdown] = []
     fill(claim, fields, CLAIMED)
     try:
         claim.full_clean(exclude=["incident", "recorded_by"], validate_unique=False, validate_constraints=False)

@@ -1,4 +1,4 @@
-"""What people say of an incident and of a link, as ledger values: text, lists of text, integers, None for not stated."""
+"""What people say of incidents, links and claims, as ledger values: text, lists, integers, None for not stated."""
 
 from decimal import Decimal
 from typing import Any

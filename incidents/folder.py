@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -29,16 +29,16 @@ class FolderProblem(Exception):
 
 @dataclass(frozen=True)
 class Found:
-    """One file: its path as bytes, as text for people, and what the file system says of it."""
+    """One file: its path (undecodable bytes as surrogates), as text for people, and what the file system says of it."""
 
-    path: bytes
+    path: str
     shown: str
     size: int
     mtime_ns: int
 
     def key(self, incident: uuid.UUID) -> uuid.UUID:
         """The idempotency key: the same file of the same state for the same incident, whoever asks how often."""
-        return uuid.uuid5(_KEYS, f"{incident}\0{self.size}\0{self.mtime_ns}\0{os.path.abspath(self.path).hex()}")
+        return uuid.uuid5(_KEYS, f"{incident}\0{self.size}\0{self.mtime_ns}\0{_absolute(self.path).hex()}")
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,19 @@ class Skipped:
     why: str
 
 
-def walk(folder: bytes) -> Iterator[Found | Skipped]:
+def walk(folder: str) -> Iterator[Found | Skipped]:
     """Every regular file below a folder, by name, depth first. Raises FolderProblem past MOST_FILES or DEEPEST."""
     files = 0
-    for entry in _walk(folder, b"", 0):
+    for entry in _walk(folder, "", 0):
         if isinstance(entry, Found):
             files += 1
             if files > MOST_FILES:
-                raise FolderProblem(_("More than %(count)s files: ingest its parts one by one.") % {"count": MOST_FILES})
+                words = _("More than %(count)s files: ingest its parts one by one.")
+                raise FolderProblem(words % {"count": MOST_FILES})
         yield entry
 
 
-def _walk(folder: bytes, inside: bytes, depth: int) -> Iterator[Found | Skipped]:
+def _walk(folder: str, inside: str, depth: int) -> Iterator[Found | Skipped]:
     if depth > DEEPEST:
         raise FolderProblem(_("Folders are nested more than %(count)s deep.") % {"count": DEEPEST})
     try:
@@ -72,7 +73,7 @@ def _walk(folder: bytes, inside: bytes, depth: int) -> Iterator[Found | Skipped]
         yield Skipped(shown(inside), _("cannot be read: %(why)s") % {"why": problem.strerror})
         return
     for entry in entries:
-        relative = inside + b"/" + entry.name if inside else entry.name
+        relative = f"{inside}/{entry.name}" if inside else entry.name
         try:
             info = entry.stat(follow_symlinks=False)
         except OSError as problem:
@@ -88,9 +89,9 @@ def _walk(folder: bytes, inside: bytes, depth: int) -> Iterator[Found | Skipped]
             yield Skipped(shown(relative), _("neither a file nor a folder"))
 
 
-def shown(path: bytes) -> str:
+def shown(path: str) -> str:
     """A path that no terminal can misread: bytes that are no UTF-8 as %XX, what cannot be printed as \\x.."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name_of(path))
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name_of(os.fsencode(path)))
 
 
 def read(found: Found) -> Iterator[bytes]:
@@ -112,6 +113,10 @@ def read(found: Found) -> Iterator[bytes]:
             raise changed
 
 
+def _absolute(path: str) -> bytes:
+    return os.fsencode(Path(path).absolute())
+
+
 def _same(descriptor: int, found: Found) -> bool:
     info = os.fstat(descriptor)
     return stat.S_ISREG(info.st_mode) and (info.st_size, info.st_mtime_ns) == (found.size, found.mtime_ns)
@@ -123,12 +128,12 @@ class Journal:
     It names no file: a line has the key, the accession number and the digests. One ingestion of a folder at a time.
     """
 
-    def __init__(self, folder: bytes, incident: uuid.UUID) -> None:
-        name = hashlib.sha256(os.path.abspath(folder) + b"\0" + incident.bytes).hexdigest()
+    def __init__(self, folder: str, incident: uuid.UUID) -> None:
+        name = hashlib.sha256(_absolute(folder) + b"\0" + incident.bytes).hexdigest()
         self.path = Path(settings.SANAD_DATA) / "ingest" / f"{name}.jsonl"
         self.done: dict[str, dict[str, Any]] = {}
 
-    def __enter__(self) -> "Journal":
+    def __enter__(self) -> Self:
         self.path.parent.mkdir(mode=0o700, exist_ok=True)
         self._handle = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "r+b")
         try:
@@ -147,7 +152,9 @@ class Journal:
         self._handle.truncate(whole)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._handle.close()
 
     def add(self, entry: dict[str, Any]) -> None:

@@ -27,9 +27,9 @@ class EdtfField(forms.CharField):
     """An EDTF date as text; what is no date is an error under this very field."""
 
     def __init__(self, **kwargs: Any) -> None:
-        attrs = {"dir": "ltr", "autocomplete": "off", "placeholder": "2025-03-08"}
-        kwargs = {"required": False, "max_length": 60, "help_text": EDTF_HELP, "widget": forms.TextInput(attrs)} | kwargs
-        super().__init__(**kwargs)
+        widget = forms.TextInput({"dir": "ltr", "autocomplete": "off", "placeholder": "2025-03-08"})
+        given: dict[str, Any] = {"required": False, "max_length": 60, "help_text": EDTF_HELP, "widget": widget}
+        super().__init__(**(given | kwargs))
 
     def clean(self, value: Any) -> str:
         text = str(super().clean(value))
@@ -202,10 +202,15 @@ class AssessmentForm(forms.ModelForm[Link]):
         return {name: self.cleaned_data[name] for name in ASSESSED}
 
 
+class IncidentField(forms.ModelChoiceField[Incident]):
+    def label_from_instance(self, obj: Incident) -> str:
+        return f"{obj.code} {obj.shown_title}"
+
+
 class LinkForm(AssessmentForm):
     """A new link of an item, to an open incident of its compartment."""
 
-    incident = forms.ModelChoiceField(label=_("Incident"), queryset=Incident.objects.none())
+    incident = IncidentField(label=_("Incident"), queryset=Incident.objects.none())
     field_order = ("incident", *ASSESSED)
 
     def __init__(self, *args: Any, by: User, item: Item, **kwargs: Any) -> None:
@@ -216,7 +221,6 @@ class LinkForm(AssessmentForm):
         linked = Link.objects.filter(item=item, withdrawn_at__isnull=True)
         unlinked = open_ones.exclude(pk__in=linked.values("incident_id"))
         where.queryset = permitted(by, "incident.link", unlinked).order_by("code")
-        where.label_from_instance = lambda incident: f"{incident.code} {incident.shown_title}"  # type: ignore[method-assign]
 
 
 class ClaimForm(forms.ModelForm[Claim]):

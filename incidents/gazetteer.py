@@ -34,7 +34,17 @@ def places() -> dict[str, Place]:
     """Every place by its code, in the order of governorate and name."""
     with PLACES.open(encoding="utf-8", newline="") as handle:
         rows = csv.DictReader(handle, delimiter="\t")
-        return {row["code"]: Place(**{**row, "governorate": Governorate(row["governorate"])}) for row in rows}
+        return {
+            row["code"]: Place(
+                code=row["code"],
+                name=row["name"],
+                name_ar=row["name_ar"],
+                governorate=Governorate(row["governorate"]),
+                latitude=row["latitude"],
+                longitude=row["longitude"],
+            )
+            for row in rows
+        }
 
 
 def place(code: str) -> Place | None:

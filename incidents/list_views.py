@@ -117,5 +117,6 @@ def _groups(mine: Any, question: Question, shown: str) -> list[dict[str, Any]]:
 
 
 def _url(question: Question, **more: str) -> str:
-    parts = question.chosen() | {name: value for name, value in more.items() if value and (name, value) != ("view", "cards")}
+    more = {name: value for name, value in more.items() if value and (name, value) != ("view", "cards")}
+    parts = question.chosen() | more
     return reverse("incidents:list") + (f"?{urlencode(parts)}" if parts else "")

@@ -17,7 +17,6 @@ from evidence.vocabulary import DateBasis
 from incidents.vocabulary import Counting, Credibility, Dimension, Governorate, Measure, Reliability, Stance, Status
 
 LONGEST_NARRATIVE = 10_000  # characters
-MOST_COUNTED = 100_000_000
 
 
 class ViolationCategory(models.Model):
@@ -139,7 +138,9 @@ class Link(models.Model):
     reasons = models.TextField(
         _("reasons"), max_length=2_000, validators=[MaxLengthValidator(2_000)], help_text=_("Why you say so.")
     )
-    source_reliability = models.CharField(_("source reliability"), max_length=1, blank=True, choices=Reliability.choices)
+    source_reliability = models.CharField(
+        _("source reliability"), max_length=1, blank=True, choices=Reliability.choices
+    )
     information_credibility = models.PositiveSmallIntegerField(
         _("information credibility"), null=True, blank=True, choices=Credibility.choices
     )
@@ -168,7 +169,9 @@ class Claim(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     incident = models.ForeignKey(Incident, models.PROTECT, related_name="claims")
     source = models.CharField(_("source"), max_length=300, help_text=_("Who says so: an organisation or body."))
-    document_title = models.CharField(_("document"), max_length=300, help_text=_("The report or statement that says it."))
+    document_title = models.CharField(
+        _("document"), max_length=300, help_text=_("The report or statement that says it.")
+    )
     document_url = models.URLField(_("link to the document"), max_length=1_000, blank=True)
     measure = models.CharField(_("what is counted"), max_length=10, choices=Measure.choices, default=Measure.KILLED)
     scope_area = models.CharField(_("area"), max_length=300, help_text=_("The area the number is about."))
@@ -176,9 +179,13 @@ class Claim(models.Model):
     period_earliest = models.DateField(null=True, blank=True)
     period_latest = models.DateField(null=True, blank=True)
     who_counts = models.CharField(
-        _("who is counted"), max_length=300, help_text=_("For example: civilians; or all dead except security personnel.")
+        _("who is counted"),
+        max_length=300,
+        help_text=_("For example: civilians; or all dead except security personnel."),
     )
-    as_of = models.DateField(_("as of"), null=True, blank=True, help_text=_("The day up to which the source had counted."))
+    as_of = models.DateField(
+        _("as of"), null=True, blank=True, help_text=_("The day up to which the source had counted.")
+    )
     minimum = models.PositiveIntegerField(_("at least"), null=True, blank=True)
     maximum = models.PositiveIntegerField(_("at most"), null=True, blank=True)
     counted = models.CharField(_("named or counted"), max_length=8, blank=True, choices=Counting.choices)

@@ -82,7 +82,8 @@ def asked(incidents: QuerySet[Incident], question: Question) -> QuerySet[Inciden
     if question.since:
         incidents = incidents.filter(dated, Q(happened_latest__isnull=True) | Q(happened_latest__gte=question.since))
     if question.until:
-        incidents = incidents.filter(dated, Q(happened_earliest__isnull=True) | Q(happened_earliest__lte=question.until))
+        begun = Q(happened_earliest__isnull=True) | Q(happened_earliest__lte=question.until)
+        incidents = incidents.filter(dated, begun)
     if question.has:
         related = Exists(_active_links()) if question.has.endswith("items") else Exists(_active_claims())
         incidents = incidents.filter(~related if question.has.startswith("no-") else related)
@@ -153,7 +154,9 @@ def facet_counts(incidents: QuerySet[Incident], question: Question) -> dict[str,
     return {
         "compartment": [
             (code, f"{code} {title}", count)
-            for code, title, count in _grouped(incidents, question, "compartment", "compartment__code", "compartment__title")
+            for code, title, count in _grouped(
+                incidents, question, "compartment", "compartment__code", "compartment__title"
+            )
         ],
         "status": _labelled(Status, _grouped(incidents, question, "status", "status")),
         "category": _categories(incidents, question),

@@ -84,7 +84,9 @@ class AssessmentSerializer(serializers.Serializer[Any]):
     stance = serializers.ChoiceField(choices=Stance.choices)
     reasons = serializers.CharField(max_length=2_000)
     source_reliability = serializers.ChoiceField(choices=Reliability.choices, required=False, allow_blank=True)
-    information_credibility = serializers.ChoiceField(choices=Credibility.choices, required=False, allow_null=True)
+    information_credibility = serializers.ChoiceField(
+        choices=Credibility.choices, required=False, allow_null=True, allow_blank=True
+    )
 
 
 class LinkWriteSerializer(AssessmentSerializer):
@@ -154,7 +156,9 @@ class IntakeSerializer(serializers.ModelSerializer[Item]):
     stance = serializers.ChoiceField(choices=Stance.choices)
     reasons = serializers.CharField(max_length=2_000)
     source_reliability = serializers.ChoiceField(choices=Reliability.choices, required=False, allow_blank=True)
-    information_credibility = serializers.ChoiceField(choices=Credibility.choices, required=False, allow_null=True)
+    information_credibility = serializers.ChoiceField(
+        choices=Credibility.choices, required=False, allow_null=True, allow_blank=True
+    )
 
     class Meta:
         model = Item

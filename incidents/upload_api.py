@@ -57,7 +57,7 @@ def uploaded(item: Item) -> dict[str, Any]:
         "size": item.size,
         "duplicate_of": item.duplicate_of.accession if item.duplicate_of else None,
         "media_type": item.media_type,
-        "receipt_url": reverse("incidents:receipt", args=[item.accession]),
+        "receipt_url": reverse("evidence:receipt", args=[item.accession]),
     }
 
 
@@ -115,9 +115,7 @@ class UploadsView(APIView):
         if said.key and (earlier := self._earlier(request, said)):
             drain(body, most=said.size)
             return Response(uploaded(earlier))
-        received = blobs.receive(
-            chunks(body), declared_size=said.size, declared_sha256=said.digests.get("sha-256")
-        )
+        received = blobs.receive(chunks(body), declared_size=said.size, declared_sha256=said.digests.get("sha-256"))
         if said.digests.get("sha-512", received.sha512) != received.sha512:
             blobs.discard(received)
             raise ReceptionRefused(
@@ -153,9 +151,7 @@ class UploadsView(APIView):
         return answer
 
     def _earlier(self, request: Request, said: Any) -> Item | None:
-        return uploads.earlier_item(
-            person(request), said.key, sha256=said.digests.get("sha-256"), size=said.size
-        )
+        return uploads.earlier_item(person(request), said.key, sha256=said.digests.get("sha-256"), size=said.size)
 
 
 class UploadedView(APIView):
@@ -165,7 +161,7 @@ class UploadedView(APIView):
     def get(self, request: Request, key: UUID) -> Response:
         item = uploads.earlier_item(person(request), key)
         if item is None:
-            raise NotVisible()
+            raise NotVisible
         return Response(uploaded(item))
 
 

@@ -132,7 +132,7 @@ def accept(
             return item
     except IntegrityError:
         blobs.discard(received)
-        raise NotNow(_("This upload key was used in another compartment. Send the file again with a new key.")) from None
+        raise NotNow(_("This upload key was used for another file. Send the file again with a new key.")) from None
     except BaseException:
         blobs.discard(received)
         raise

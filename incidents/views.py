@@ -7,7 +7,7 @@ from uuid import UUID
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -24,7 +24,6 @@ from incidents import actions, claims
 from incidents.forms import AssessmentForm, ClaimForm, IncidentForm, LinkForm, NewIncidentForm, ReasonForm, StatusForm
 from incidents.models import Claim, Incident, Link
 from incidents.queries import claims_of, links_of
-from incidents.receipts import receipt as receipt_of
 from incidents.state import next_statuses
 from incidents.vocabulary import Measure, Stance, Status
 
@@ -67,7 +66,7 @@ def open_incident(request: HttpRequest) -> HttpResponse:
     form = NewIncidentForm(request.POST or None, by=user)
     made = None
     if request.method == "POST" and form.is_valid():
-        made = _attempt(
+        made = attempt(
             form,
             lambda: actions.open_incident(
                 by=user,
@@ -84,7 +83,7 @@ def open_incident(request: HttpRequest) -> HttpResponse:
         return redirect("incidents:incident", made.pk)
     trail = [(_("Incidents"), reverse("incidents:list"))]
     context = {"form": form, "incident": None, "trail": trail, "cancel_url": reverse("incidents:list")}
-    return render(request, "incidents/edit.html", context, status=_status(form))
+    return render(request, "incidents/edit.html", context, status=status_of(form))
 
 
 @reads_or_posts
@@ -94,7 +93,7 @@ def edit_incident(request: HttpRequest, incident_id: UUID) -> HttpResponse:
     form = IncidentForm(request.POST or None, instance=incident)
     changed = None
     if request.method == "POST" and form.is_valid():
-        changed = _attempt(
+        changed = attempt(
             form,
             lambda: actions.edit_incident(
                 by=user,
@@ -108,8 +107,8 @@ def edit_incident(request: HttpRequest, incident_id: UUID) -> HttpResponse:
     if changed is not None:
         messages.success(request, _("The incident is saved. What it said before is in the ledger."))
         return redirect("incidents:incident", incident.pk)
-    context = {"form": form, "incident": incident, "trail": _trail(incident), "cancel_url": _url(incident)}
-    return render(request, "incidents/edit.html", context, status=_status(form))
+    context = {"form": form, "incident": incident, "trail": trail_of(incident), "cancel_url": _url(incident)}
+    return render(request, "incidents/edit.html", context, status=status_of(form))
 
 
 @reads_or_posts
@@ -119,7 +118,7 @@ def change_status(request: HttpRequest, incident_id: UUID) -> HttpResponse:
     form = StatusForm(request.POST or None, incident=incident)
     changed = None
     if request.method == "POST" and form.is_valid():
-        changed = _attempt(
+        changed = attempt(
             form, lambda: actions.change_status(by=user, at=timezone.now(), incident=incident, **form.cleaned_data)
         )
     if changed is not None:
@@ -136,7 +135,7 @@ def record_claim(request: HttpRequest, incident_id: UUID) -> HttpResponse:
     form = ClaimForm(request.POST or None)
     made = None
     if request.method == "POST" and form.is_valid():
-        made = _attempt(
+        made = attempt(
             form,
             lambda: claims.record_claim(
                 by=user, at=timezone.now(), incident=incident, fields=form.said(), breakdown=form.breakdown()
@@ -157,10 +156,12 @@ def withdraw_claim(request: HttpRequest, claim_id: UUID) -> HttpResponse:
     user = person(request)
     claim = require(user, "claim.withdraw", Claim.objects.select_related("incident"), pk=claim_id)
     form = ReasonForm(request.POST)
-    gone = form.is_valid() and _attempt(
-        form, lambda: claims.withdraw_claim(by=user, at=timezone.now(), claim=claim, **form.cleaned_data)
-    )
-    if gone:
+    gone = None
+    if form.is_valid():
+        gone = attempt(
+            form, lambda: claims.withdraw_claim(by=user, at=timezone.now(), claim=claim, **form.cleaned_data)
+        )
+    if gone is not None:
         messages.success(request, _("The claim is withdrawn; it stays readable, with your reason."))
         return redirect(_url(claim.incident) + "#claims")
     heading = _("Withdraw the claim")
@@ -178,7 +179,7 @@ def link_item(request: HttpRequest, accession: str) -> HttpResponse:
     made = None
     if request.method == "POST" and form.is_valid():
         chosen = form.cleaned_data["incident"]
-        made = _attempt(
+        made = attempt(
             form,
             lambda: actions.tag_item(by=user, at=timezone.now(), item=item, incident=chosen, **form.said()),
         )
@@ -194,7 +195,7 @@ def link_item(request: HttpRequest, accession: str) -> HttpResponse:
         "trail": [(item.accession, reverse("evidence:item", args=[item.accession]))],
         "cancel_url": reverse("evidence:item", args=[item.accession]),
     }
-    return render(request, "incidents/form.html", context, status=_status(form))
+    return render(request, "incidents/form.html", context, status=status_of(form))
 
 
 @reads_or_posts
@@ -204,9 +205,7 @@ def change_link(request: HttpRequest, link_id: UUID) -> HttpResponse:
     form = AssessmentForm(request.POST or None, instance=link)
     changed = None
     if request.method == "POST" and form.is_valid():
-        changed = _attempt(
-            form, lambda: actions.change_link(by=user, at=timezone.now(), link=link, changes=form.said())
-        )
+        changed = attempt(form, lambda: actions.change_link(by=user, at=timezone.now(), link=link, changes=form.said()))
     if changed is not None:
         messages.success(request, _("The link is saved. What it said before is in the ledger."))
         return redirect(_url(link.incident) + "#items")
@@ -221,9 +220,7 @@ def withdraw_link(request: HttpRequest, link_id: UUID) -> HttpResponse:
     form = ReasonForm(request.POST or None)
     gone = None
     if request.method == "POST" and form.is_valid():
-        gone = _attempt(
-            form, lambda: actions.withdraw_link(by=user, at=timezone.now(), link=link, **form.cleaned_data)
-        )
+        gone = attempt(form, lambda: actions.withdraw_link(by=user, at=timezone.now(), link=link, **form.cleaned_data))
     if gone is not None:
         messages.success(request, _("The link is withdrawn. The item stays in the archive."))
         return redirect(_url(link.incident) + "#items")
@@ -232,17 +229,7 @@ def withdraw_link(request: HttpRequest, link_id: UUID) -> HttpResponse:
     return _form_page(request, form, link.incident, heading=heading, label=_("Withdraw"), kind="danger", lede=lede)
 
 
-@require_safe
-def receipt(request: HttpRequest, accession: str) -> HttpResponse:
-    """The receipt of an item as a file to keep; its state is "pending" until a signed checkpoint covers it."""
-    item = require(person(request), "item.view", Item.objects.all(), accession=accession)
-    answer = JsonResponse(receipt_of(item), json_dumps_params={"indent": 1})
-    answer["Content-Disposition"] = f'attachment; filename="{item.accession}-receipt.json"'
-    answer["Cache-Control"] = "no-store"
-    return answer
-
-
-def _attempt(form: forms.BaseForm, act: Callable[[], T]) -> T | None:
+def attempt(form: forms.BaseForm, act: Callable[[], T]) -> T | None:
     """What the act returns; None when it was refused in words, which then stand in the form: no typed text is lost."""
     try:
         return act()
@@ -254,22 +241,22 @@ def _attempt(form: forms.BaseForm, act: Callable[[], T]) -> T | None:
     return None
 
 
-def _status(form: forms.BaseForm) -> int:
+def status_of(form: forms.BaseForm) -> int:
     if not form.is_bound:
         return 200
     return 409 if getattr(form, "not_now", False) else 422
 
 
 def _form_page(request: HttpRequest, form: Any, incident: Incident, **words: str) -> HttpResponse:
-    context = {"form": form, "kind": "primary", "lede": "", "trail": _trail(incident), "cancel_url": _url(incident)}
-    return render(request, "incidents/form.html", context | words, status=_status(form))
+    context = {"form": form, "kind": "primary", "lede": "", "trail": trail_of(incident), "cancel_url": _url(incident)}
+    return render(request, "incidents/form.html", context | words, status=status_of(form))
 
 
 def _url(incident: Incident) -> str:
     return reverse("incidents:incident", args=[incident.pk])
 
 
-def _trail(incident: Incident) -> list[tuple[str, str]]:
+def trail_of(incident: Incident) -> list[tuple[str, str]]:
     return [(_("Incidents"), reverse("incidents:list")), (incident.code, _url(incident))]
 
 
@@ -338,4 +325,3 @@ def _by_measure(stated: list[Claim]) -> list[dict[str, Any]]:
             ]
             groups.append({"measure": measure, "claims": held, "rows": rows})
     return groups
-

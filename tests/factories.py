@@ -16,6 +16,13 @@ from accounts.actions import (
     open_compartment,
 )
 from accounts.models import Compartment, Role, User
+from evidence import blobs
+from evidence.actions import receive_item
+from evidence.models import Item
+from incidents import actions as incident_actions
+from incidents import claims as incident_claims
+from incidents import uploads as incident_uploads
+from incidents.models import Claim, Incident, Intake, Link
 from witnesses import actions as witness_actions
 from witnesses.models import Consent, Testimony, Witness
 
@@ -76,13 +83,32 @@ def signed_in(user: User) -> Client:
     session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
     session.save()
-    client.cookies["sessionid"] = session.session_key
     return client
 
 
 def stranger() -> User:
     """A person of the archive who holds no role anywhere."""
     return make_user()
+
+
+def make_item(
+    compartment: Compartment | None = None,
+    *,
+    by: User | None = None,
+    data: bytes = b"",
+    name: str = "scene.txt",
+    **description: Any,
+) -> Item:
+    """An item received from an investigator of the compartment; without `data`, of bytes of its own."""
+    compartment = compartment or make_compartment()
+    return receive_item(
+        by=by or make_user(Role.INVESTIGATOR, compartment),
+        at=timezone.now(),
+        compartment_id=compartment.pk,
+        received=blobs.receive([data or f"item {next(_numbers)}\n".encode()]),
+        original_name=name,
+        description=description,
+    )
 
 
 def make_witness(compartment: Compartment | None = None, *, by: User | None = None, **details: Any) -> Witness:
@@ -133,11 +159,79 @@ def make_consent(
             "purposes": ["documentation", "international_court"],
             "recipients": ["own_team", "international_court"],
             "identity_level": "pseudonym",
-            "media": ["written", "audio", "video", "photo"],
+            "recording_media": ["written", "audio", "video", "photo"],
             "language": "ar",
             "explained_by": "Interviewer 1",
             "form_version": "2025-01",
             "given_edtf": "2025-03-20",
         }
         | agreed,
+    )
+
+
+def make_incident(
+    compartment: Compartment | None = None,
+    *,
+    by: User | None = None,
+    code: str = "",
+    status: str = "open",
+    categories: tuple[str, ...] = (),
+    **fields: Any,
+) -> Incident:
+    """An open incident of an investigator of the compartment, on Syria's coast."""
+    compartment = compartment or make_compartment()
+    return incident_actions.open_incident(
+        by=by or make_user(Role.INVESTIGATOR, compartment),
+        at=timezone.now(),
+        compartment_id=compartment.pk,
+        code=code,
+        status=status,
+        categories=categories,
+        fields={"title": f"Incident {next(_numbers)}"} | fields,
+    )
+
+
+def make_link(item: Item | None = None, incident: Incident | None = None, **said: Any) -> Link:
+    """A link by the person who received the item."""
+    incident = incident or make_incident(item.compartment if item else None)
+    item = item or make_item(incident.compartment)
+    return incident_actions.tag_item(
+        by=item.received_by,
+        at=timezone.now(),
+        item=item,
+        incident=incident,
+        **({"stance": "supports", "reasons": "It shows the square."} | said),
+    )
+
+
+def make_claim(incident: Incident | None = None, **stated: Any) -> Claim:
+    """A claim as published for Syria's coast, March 2025, recorded by the person who opened the incident."""
+    incident = incident or make_incident()
+    breakdown = stated.pop("breakdown", [])
+    return incident_claims.record_claim(
+        by=incident.opened_by,
+        at=timezone.now(),
+        incident=incident,
+        fields={
+            "source": "Syrian Observatory for Human Rights",
+            "document_title": "Report of 12 March 2025",
+            "scope_area": "Latakia, Tartus, Hama and Homs",
+            "who_counts": "Civilians",
+            "as_of": "2025-03-12",
+            "minimum": 1383,
+            "maximum": 1383,
+        }
+        | stated,
+        breakdown=breakdown,
+    )
+
+
+def make_intake(incident: Incident | None = None, *, by: User | None = None, **said: Any) -> Intake:
+    """An intake of an investigator for an incident."""
+    incident = incident or make_incident()
+    return incident_uploads.announce(
+        by=by or incident.opened_by,
+        at=timezone.now(),
+        incident=incident,
+        fields={"stance": "supports", "reasons": "Filmed at the place."} | said,
     )

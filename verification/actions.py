@@ -1,20 +1,21 @@
 """Acts of verification: asking for a run, working through it, stopping it, and reading a trail.
 
 A run's work is cut into acts of one item each, so that a kill at any moment loses at most the item it was reading:
-1. The bytes are read outside any transaction.
-2. One transaction locks the run, sees that it is still running and still stands where it stood when the item was
+1. One process at a time has a run, by a lock of its database session.
+2. The bytes are read outside any transaction.
+3. One transaction locks the run, sees that it is still running and still stands where it stood when the item was
    chosen, and writes the fixity check, its custody event, the result and the new place of the run together.
-Whoever comes second, by a job delivered twice or a worker thought dead, finds the place moved on and writes nothing.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import Error, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -73,7 +74,7 @@ def request_run(
         same = Run.objects.filter(
             requested_by=by,
             scope=scope,
-            compartment_id=run.compartment_id,
+            compartment=run.compartment_id,
             accessions=run.accessions,
             state__in=UNDER_WAY,
         ).first()
@@ -97,21 +98,41 @@ def cancel_run(*, by: User, at: datetime, run_id: UUID) -> Run:
         return run
 
 
-def work(*, run_id: UUID, until: float) -> bool:
+def work(*, run_id: UUID, until: float, progress: verify.Progress = lambda *_: None) -> bool:
     """Work on a run until it is over or the monotonic clock reaches `until`. True when there is more to do.
 
-    Picks up where the last worker stopped, also one that was killed.
+    Picks up where the last worker stopped, also one that was killed. Does nothing, and says False, while another
+    process is at it. `progress(done, total)` counts the entries of the ledger's check.
     """
-    run = _begun(run_id)
-    if run is None:
-        return False
-    if run.checks_ledger and run.ledger_checked_at is None and not check_ledger(run_id=run_id):
-        return False
-    while time.monotonic() < until:
-        if not verify_next(at=timezone.now(), run_id=run_id):
-            finish_run(at=timezone.now(), run_id=run_id)
+    with _alone(run_id) as alone:
+        run = _begun(run_id) if alone else None
+        if run is None:
             return False
-    return True
+        if run.checks_ledger and run.ledger_checked_at is None and not check_ledger(run_id=run_id, progress=progress):
+            return False
+        while time.monotonic() < until:
+            if not verify_next(at=timezone.now(), run_id=run_id):
+                finish_run(at=timezone.now(), run_id=run_id)
+                return False
+        return True
+
+
+@contextmanager
+def _alone(run_id: UUID) -> Iterator[bool]:
+    """Whether this process has the run to itself: a lock of its database session, which ends with the process."""
+    key = int.from_bytes(run_id.bytes[:8], "big", signed=True)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key])
+        (held,) = cursor.fetchone() or (False,)
+    try:
+        yield held
+    finally:
+        try:
+            if held:
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_advisory_unlock(%s)", [key])
+        except Error:
+            connection.close()  # the lock goes with the session
 
 
 def _begun(run_id: UUID) -> Run | None:
@@ -125,7 +146,7 @@ def _begun(run_id: UUID) -> Run | None:
         return run if run.state == State.RUNNING else None
 
 
-def check_ledger(*, run_id: UUID) -> bool:
+def check_ledger(*, run_id: UUID, progress: verify.Progress = lambda *_: None) -> bool:
     """Check the whole ledger for a run, keeping the first faults; False when the run was stopped meanwhile.
 
     Killed in between it begins anew: half a tree proves nothing.
@@ -135,13 +156,14 @@ def check_ledger(*, run_id: UUID) -> bool:
     found: list[dict[str, str]] = []
     count, written, stopped = 0, 0.0, False
 
-    def progress(done: int, total: int) -> None:
+    def persist(done: int, total: int) -> None:
         nonlocal written, stopped
+        progress(done, total)
         if time.monotonic() - written >= PERSIST_EVERY or done == total:
             written = time.monotonic()
             stopped = not going.update(ledger_done=done, ledger_total=total)
 
-    for fault in verify.faults(progress):
+    for fault in verify.faults(persist):
         count += 1
         if len(found) < MOST_FAULTS:
             found.append({"where": fault.where, "what": fault.what})
@@ -212,7 +234,7 @@ def finish_run(*, at: datetime, run_id: UUID) -> Run:
 
 
 def fail_run(*, at: datetime, run_id: UUID, problem: str) -> Run:
-    """Give a run up after its work failed again and again; what it verified so far stays. `problem` is an error's name."""
+    """Give a run up whose work failed again and again; what it verified stays. `problem` is the name of an error."""
     with acting():
         run = Run.objects.select_for_update(of=("self",)).select_related("requested_by").get(pk=run_id)
         if may_become(run, State.FAILED):
@@ -267,7 +289,10 @@ def _selected(by: User, scope: str, accessions: Sequence[str]) -> tuple[list[str
         raise ValidationError({"accessions": _("Name exactly one item.")})
     if len(wanted) > MOST_SELECTED:
         raise ValidationError(
-            {"accessions": _("At most %(most)s items at once; choose the compartment instead.") % {"most": MOST_SELECTED}}
+            {
+                "accessions": _("At most %(most)s items at once; choose the compartment instead.")
+                % {"most": MOST_SELECTED}
+            }
         )
     items = Item.objects.filter(accession__in=wanted)
     found = dict(permitted(by, "item.verify", items).values_list("accession", "compartment_id"))

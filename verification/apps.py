@@ -6,4 +6,5 @@ class VerificationConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from verification import entrances, policies  # noqa: F401  registers permissions, navigation and panels
+        from verification import policies  # noqa: F401, I001  its permissions come before what asks for them
+        from verification import home, navigation  # noqa: F401  registers the entrance and the panels

@@ -60,6 +60,11 @@ class Run(models.Model):
     def under_way(self) -> bool:
         return self.state in (State.QUEUED, State.RUNNING)
 
+    @staticmethod
+    def found_something() -> Q:
+        """The runs that found a fault."""
+        return Q(failed__gt=0) | Q(ledger_fault_count__gt=0)
+
     @property
     def unreached(self) -> int:
         """Items that were there when the run began and could not be checked: gone, or out of the requester's sight."""

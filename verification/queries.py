@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
+from django.db.models import Case, Count, Exists, IntegerField, Min, OuterRef, Q, QuerySet, When
 from django.utils import timezone
 
 from accounts.models import Compartment, User
@@ -19,7 +19,7 @@ from custody.vocabulary import Outcome, Type
 from evidence.models import Item
 from evidence.vocabulary import FixityOutcome
 from ledger.note import fingerprint
-from verification.models import Run
+from verification.models import Run, RunResult
 from verification.vocabulary import Figure, Scope
 
 FAILED = [
@@ -109,7 +109,7 @@ def coverage(user: User) -> list[Coverage]:
     rows = verifiable(user).order_by().values("compartment_id").annotate(
         **counts, oldest=Min("last_verified_at", filter=checked)
     )
-    found = {row["compartment_id"]: row for row in rows}
+    found: dict[UUID, Any] = {row["compartment_id"]: row for row in rows}
     result = []
     for compartment in compartments(user, "item.verify"):
         row = found.get(compartment.pk)
@@ -140,13 +140,26 @@ def ledger_state() -> LedgerState:
     )
 
 
+def runs_seen(user: User) -> QuerySet[Run]:
+    """The runs a person may see, newest first."""
+    return permitted(user, "run.view", Run.objects.select_related("compartment", "requested_by"))
+
+
+def results_seen(user: User, run: Run) -> QuerySet[RunResult]:
+    """What a run found of the items a person may see: what failed first, then by accession number."""
+    bad = Case(When(outcome__in=FAILED, then=0), default=1, output_field=IntegerField())
+    return permitted(user, "runresult.view", RunResult.objects.filter(run=run)).annotate(bad=bad).order_by(
+        "bad", "accession"
+    )
+
+
 def items_of(run: Run) -> QuerySet[Item]:
     """The items a run checks, in its order: those its requester may verify at this moment, received before it."""
     items = verifiable(run.requested_by).filter(received_at__lte=run.requested_at).order_by("pk")
     if run.scope == Scope.LEDGER:
         return items.none()
     if run.scope == Scope.COMPARTMENT:
-        return items.filter(compartment_id=run.compartment_id)
+        return items.filter(compartment=run.compartment_id)
     if run.scope == Scope.EVERYTHING:
         return items
     return items.filter(accession__in=run.accessions)

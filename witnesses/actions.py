@@ -114,7 +114,8 @@ def record_testimony(
     """Write down what a witness stated in one interview, under the next testimony number of the compartment.
 
     `particulars` are of witnesses.particulars.TESTIMONY; without `interviewer` it is whoever records. The text may
-    be empty where there are only recordings so far; `recordings` are accession numbers. Raises NotVisible, Refused, ValidationError naming the field.
+    be empty where there are only recordings so far; `recordings` are accession numbers.
+    Raises NotVisible, Refused, ValidationError naming the field.
     """
     with acting():
         witness = require(by, "witness.record_testimony", Witness.objects.select_related("compartment"), pk=witness_id)

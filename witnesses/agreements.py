@@ -102,7 +102,7 @@ def _check(consent: Consent, *, by: User, form_accession: str) -> None:
     if consent.identity_level != IdentityLevel.NOT_AT_ALL:
         for name, message in (
             ("purposes", _("Choose at least one purpose, or “Not at all” below.")),
-            ("media", _("Choose at least one form, or “Not at all” above.")),
+            ("recording_media", _("Choose at least one form, or “Not at all” above.")),
         ):
             if not getattr(consent, name):
                 errors[name] = [message]

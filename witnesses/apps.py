@@ -6,4 +6,4 @@ class WitnessesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from witnesses import policies  # noqa: F401  registers the permissions
+        from witnesses import home, policies  # noqa: F401  registers permissions, panels and the entrance

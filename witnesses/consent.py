@@ -134,7 +134,7 @@ def _form_refusal(consent: Consent | None, medium: Medium | None) -> str:
         return _("it is not known yet what this item is, so it cannot be given on.")
     if consent.identity_level == IdentityLevel.ANONYMOUS and medium != Medium.WRITTEN:
         return _("only anonymous use was agreed to, and this recording shows a face or a voice.")
-    if medium not in consent.media:
+    if medium not in consent.recording_media:
         return _("this form was not agreed to: %(medium)s.") % {"medium": medium.label}
     return ""
 

@@ -228,7 +228,7 @@ class NewTestimonyForm(TestimonyForm):
         label=_("Recordings"),
         required=False,
         max_length=1_000,
-        help_text=_("Accession numbers of items, apart by spaces. Recordings can also be uploaded and linked afterwards."),
+        help_text=_("Accession numbers of items, apart by spaces. Recordings can also be linked afterwards."),
         widget=forms.TextInput(attrs={"dir": "ltr", "autocomplete": "off"}),
     )
 
@@ -281,7 +281,7 @@ class ConsentForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2, "dir": "auto"}),
         help_text=_("Organisations and offices, one on each line."),
     )
-    media = forms.MultipleChoiceField(
+    recording_media = forms.MultipleChoiceField(
         label=_("In which form"), choices=Medium.choices, required=False, widget=forms.CheckboxSelectMultiple
     )
     recontact = forms.BooleanField(label=_("May be contacted again"), required=False)
@@ -318,7 +318,7 @@ class ConsentForm(forms.Form):
         """A form that begins with what was agreed last: most renewals change one thing."""
         initial: dict[str, Any] = {"explained_by": by.display_name, "identity_level": IdentityLevel.PSEUDONYM}
         if newest is not None:
-            kept = ("identity_level", "purposes", "recipients", "media", "recontact", "language", "guardian")
+            kept = ("identity_level", "purposes", "recipients", "recording_media", "recontact", "language", "guardian")
             initial |= {name: getattr(newest, name) for name in kept}
             initial["named_recipients"] = "\n".join(newest.named_recipients)
         return cls(data, initial=initial)

@@ -58,6 +58,10 @@ class Witness(models.Model):
     def __str__(self) -> str:
         return self.pseudonym
 
+    @property
+    def vulnerability_labels(self) -> list[str]:
+        return [str(Vulnerability(value).label) for value in self.vulnerabilities]
+
 
 class Identity(models.Model):
     """That the vault holds an identity. Its revisions are sealed under this record's own key, not the witness's."""
@@ -223,7 +227,7 @@ class Consent(models.Model):
         models.CharField(max_length=120), verbose_name=_("recipients by name"), default=list, blank=True
     )
     identity_level = models.CharField(_("how they may appear"), max_length=12, choices=IdentityLevel.choices)
-    media = ArrayField(
+    recording_media = ArrayField(
         models.CharField(max_length=8, choices=Medium.choices),
         verbose_name=_("forms that may be given on"),
         default=list,
@@ -254,3 +258,16 @@ class Consent(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+    @property
+    def purpose_labels(self) -> list[str]:
+        return [str(Purpose(value).label) for value in self.purposes]
+
+    @property
+    def recipient_labels(self) -> list[str]:
+        """Kinds of recipients by their label, then those agreed to by name."""
+        return [*(str(RecipientKind(value).label) for value in self.recipients), *self.named_recipients]
+
+    @property
+    def medium_labels(self) -> list[str]:
+        return [str(Medium(value).label) for value in self.recording_media]

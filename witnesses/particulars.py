@@ -24,7 +24,7 @@ CONSENT = (
     "recipients",
     "named_recipients",
     "identity_level",
-    "media",
+    "recording_media",
     "recontact",
     "language",
     "interpreter",

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import User
 from accounts.permissions import compartments, permitted
@@ -14,7 +14,8 @@ from custody.story import StoryLine, lines
 from custody.vocabulary import Type
 from witnesses import names
 from witnesses.consent import ENDS_SOON, newest_consents
-from witnesses.models import Consent, NameToken, Recording, Testimony, Witness
+from witnesses.models import Consent, Identity, NameToken, Recording, Testimony, Witness
+from witnesses.vocabulary import ConsentState
 
 
 def names_somebody(text: str, compartment_id: UUID) -> bool:
@@ -27,16 +28,52 @@ def names_somebody(text: str, compartment_id: UUID) -> bool:
     ).exists()
 
 
-def listed_witnesses(user: Any, query: str = "", kind: str = "", compartment: str = "") -> QuerySet[Witness]:
-    """The witnesses the user may see, with `testimony_count` and `has_identity`; the query is part of a pseudonym."""
+def listed_witnesses(
+    user: Any, at: datetime, *, query: str = "", kind: str = "", compartment: str = "", state: str = ""
+) -> QuerySet[Witness]:
+    """The witnesses the user may see; the query is part of a pseudonym, `state` a ConsentState at the moment.
+
+    Each has `testimony_count` and `held`, whether the vault holds an identity. Asking for a kind finds only those whose
+    particulars the user may see.
+    """
     witnesses = permitted(user, "witness.view", Witness.objects.select_related("compartment"))
     if query.strip():
-        witnesses = witnesses.filter(pseudonym__icontains=query.strip()[:20])
+        witnesses = witnesses.filter(pseudonym__icontains=query.strip()[:20].replace("\0", ""))
     if kind:
-        witnesses = witnesses.filter(kind=kind)
+        known = permitted(user, "witness.view_details", Witness.objects.filter(kind=kind))
+        witnesses = witnesses.filter(pk__in=known.values("pk"))
     if compartment:
         witnesses = witnesses.filter(compartment__code=compartment)
-    return witnesses.annotate(testimony_count=Count("testimonies"), has_identity=Q(identity__isnull=False))
+    if state:
+        witnesses = _in_state(witnesses, state, at)
+    return witnesses.annotate(
+        testimony_count=Count("testimonies"), held=Exists(Identity.objects.filter(witness=OuterRef("pk")))
+    )
+
+
+def _newest_of(outer: str, at: datetime) -> QuerySet[Consent]:
+    """The newest consent of an outer row's witness, for a subquery."""
+    known = Consent.objects.filter(witness=OuterRef(outer), recorded_at__lte=at)
+    return known.order_by("-given_earliest", "-recorded_at", "-id")
+
+
+def _in_state(witnesses: QuerySet[Witness], state: str, at: datetime) -> QuerySet[Witness]:
+    newest = _newest_of("pk", at)
+    rows = witnesses.annotate(
+        newest=Subquery(newest.values("pk")[:1]),
+        ends=Subquery(newest.values("expires_at")[:1]),
+        taken_back=Subquery(newest.values("withdrawn_at")[:1]),
+    )
+    stands = rows.filter(newest__isnull=False, taken_back__isnull=True)
+    soon = Q(ends__gt=at, ends__lte=at + ENDS_SOON)
+    choices = {
+        ConsentState.NONE: rows.filter(newest__isnull=True),
+        ConsentState.WITHDRAWN: rows.filter(taken_back__isnull=False),
+        ConsentState.EXPIRED: stands.filter(ends__lte=at),
+        ConsentState.EXPIRING: stands.filter(soon),
+        ConsentState.IN_FORCE: stands.filter(Q(ends__isnull=True) | Q(ends__gt=at + ENDS_SOON)),
+    }
+    return choices.get(ConsentState(state), rows.none())
 
 
 def openings_of(witness: Witness) -> list[StoryLine]:
@@ -77,14 +114,13 @@ def ending_consents(user: User, at: datetime) -> list[Consent]:
 
 def testimonies_without_consent(user: User, at: datetime) -> QuerySet[Testimony]:
     """Testimonies the user sees whose witness has no consent in force at the moment."""
-    newest = Consent.objects.filter(witness=OuterRef("witness"), recorded_at__lte=at).order_by(
-        "-given_earliest", "-recorded_at", "-id"
-    )
-    later = Consent.objects.filter(
-        Q(expires_at__isnull=True) | Q(expires_at__gt=at), withdrawn_at__isnull=True, pk=newest.values("pk")[:1]
+    standing = Consent.objects.filter(
+        Q(expires_at__isnull=True) | Q(expires_at__gt=at),
+        withdrawn_at__isnull=True,
+        pk=_newest_of("witness", at).values("pk")[:1],
     )
     visible = permitted(user, "testimony.view", Testimony.objects.select_related("witness", "compartment"))
-    return visible.exclude(Exists(later))
+    return visible.exclude(Exists(standing))
 
 
 def recordings_of(user: User, testimony: Testimony) -> QuerySet[Recording]:

@@ -206,7 +206,7 @@ def test_a_grant_is_made_read_and_listed() -> None:
         str(factories.founder().pk),
     )
     assert client.get(f"/api/v1/grants/{grant['id']}/").json() == grant
-    assert client.get("/api/v1/grants/", {"user": user.pk, "in_force": "true"}).json()["results"] == [grant]
+    assert client.get("/api/v1/grants/", {"user": str(user.pk), "in_force": "true"}).json()["results"] == [grant]
     assert client.get("/api/v1/grants/", {"user": "not a key"}).status_code == 400
     assert post(client, "/api/v1/grants/", body).json() == {"role": ["This person holds this role there already."]}
 

@@ -139,7 +139,7 @@ def test_no_password_and_no_name_reaches_the_log(caplog: pytest.LogCaptureFixtur
 
 def invite(**details: str) -> tuple[User, str]:
     details = {"username": "rima-b", "display_name": "Rima B."} | details
-    return actions.invite_user(by=factories.founder(), at=timezone.now(), **details)  # type: ignore[arg-type]
+    return actions.invite_user(by=factories.founder(), at=timezone.now(), **details)
 
 
 def test_an_invitation_leads_to_a_password_and_then_works_no_more() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import URLResolver, get_resolver, reverse
 
 from accounts.models import Compartment, User
 from tests.architecture.makers import ARGUMENTS
@@ -41,6 +41,6 @@ def _walk(resolver: URLResolver, namespaces: tuple[str, ...], prefix: str, above
         if isinstance(pattern, URLResolver):
             inner = (*namespaces, pattern.namespace) if pattern.namespace else namespaces
             yield from _walk(pattern, inner, shown, arguments)
-        elif isinstance(pattern, URLPattern) and "format" not in pattern.pattern.regex.groupindex:
+        elif "format" not in pattern.pattern.regex.groupindex:
             name = ":".join((*namespaces, pattern.name)) if pattern.name else ""
             yield Route(name, arguments, shown)

@@ -101,7 +101,7 @@ def test_a_failed_installation_is_one_sentence_and_tried_again_next_time(
     monkeypatch.setattr(subprocess, "run", fails)
 
     for _ in range(2):
-        with pytest.raises(SetUpProblem, match="could not be installed .* the first start needs the network"):
+        with pytest.raises(SetUpProblem, match=r"could not be installed .* the first start needs the network"):
             bootstrap.set_up(development=False)
     assert "no route to host" in capsys.readouterr().err
 
@@ -112,5 +112,5 @@ def test_a_full_disk_is_said(checkout: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(subprocess, "run", fails)
 
-    with pytest.raises(SetUpProblem, match="the disk of .* is full"):
+    with pytest.raises(SetUpProblem, match=r"the disk of .* is full"):
         bootstrap.set_up(development=False)

@@ -99,7 +99,7 @@ def test_a_short_key_is_refused(data: Path) -> None:
 
 def test_a_full_disk_is_told_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=2**20)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
 
     with pytest.raises(DataFolderProblem, match="has 1 MiB free"):
         prepare(tmp_path / "data")

@@ -18,8 +18,7 @@ def logged(record: logging.LogRecord) -> dict[str, object]:
 
 
 def record(logger: str, message: str, *args: object, **extra: object) -> logging.LogRecord:
-    made = logging.getLogger(logger).makeRecord(logger, logging.WARNING, __file__, 1, message, args, None, extra=extra)
-    return made
+    return logging.getLogger(logger).makeRecord(logger, logging.WARNING, __file__, 1, message, args, None, extra=extra)
 
 
 def test_a_request_is_logged_by_its_pattern_not_by_what_was_typed() -> None:

@@ -58,7 +58,7 @@ def kept(data: Path) -> list[str]:
 def test_the_archive_is_no_superuser_and_pages_are_checksummed(cluster: Cluster, data: Path) -> None:
     with psycopg.connect(database_url(data)) as connection:
         row = connection.execute(
-            "SELECT current_user::text, usesuper, current_setting('data_checksums'), current_setting('listen_addresses')"
+            "SELECT usename::text, usesuper, current_setting('data_checksums'), current_setting('listen_addresses')"
             " FROM pg_user WHERE usename = current_user"
         ).fetchone()
 
@@ -78,7 +78,7 @@ def test_nobody_else_is_let_in(cluster: Cluster) -> None:
     assert cluster.socket.stat().st_mode & 0o777 == 0o700
     assert "trust" not in (cluster.home / "hba.conf").read_text()
     if os.geteuid() != 0:
-        with pytest.raises(psycopg.OperationalError, match="ident|[Pp]eer"):
+        with pytest.raises(psycopg.OperationalError, match=r"ident|[Pp]eer"):
             psycopg.connect(host=str(cluster.socket), user="somebody", dbname="sanad")
         return
     cluster.socket.chmod(0o755)

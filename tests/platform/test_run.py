@@ -86,7 +86,7 @@ class Archive:
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    """With a space in its path, and outside pytest's folders, which are closed to the account that runs the database."""
+    """With a space in its path, outside pytest's folders: those are closed to the account that runs the database."""
     home = Path(tempfile.mkdtemp(prefix="sanad run "))
     home.chmod(0o755)
     yield home / "my data"
@@ -244,7 +244,7 @@ def test_an_old_python_is_said(tmp_path: Path, shell: str) -> None:
     old.write_text('#!/bin/sh\n[ "$1" = -V ] && { echo "Python 3.9.2"; exit 0; }\nexit 1\n')
     old.chmod(0o755)
     for name in ("dirname", "sh"):
-        os.symlink(shutil.which(name) or "", tools / name)
+        (tools / name).symlink_to(shutil.which(name) or "")
 
     ended = subprocess.run([found, RUN], env={"PATH": str(tools)}, capture_output=True, text=True)
 
@@ -254,7 +254,7 @@ def test_an_old_python_is_said(tmp_path: Path, shell: str) -> None:
 
 def test_no_python_is_said(tmp_path: Path) -> None:
     for name in ("dirname", "sh"):
-        os.symlink(shutil.which(name) or "", tmp_path / name)
+        (tmp_path / name).symlink_to(shutil.which(name) or "")
 
     ended = subprocess.run(["/bin/sh", RUN], env={"PATH": str(tmp_path)}, capture_output=True, text=True)
 

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from django.core.management import call_command
 from django.test import override_settings
 
 from archive.staticfiles import VENDORED, without_references
+
+_STATIC_TAG = re.compile(r"""\{% static ["']([^"']+)["'] %\}""")
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,15 @@ def test_no_served_file_points_at_a_source_map_or_at_a_packages_image(collected:
         assert not [start for start in starts if start.startswith(("//# sourceMapping", "/*# sourceMapping"))], path
     leaflet = collected / manifest(collected)["vendor/leaflet/leaflet.css"]
     assert "images/" not in leaflet.read_text()
+
+
+def test_every_file_a_template_names_exists() -> None:
+    """A name that is not in the manifest makes the whole page fail."""
+    templates = sorted((Path(__file__).resolve().parents[2] / "templates").rglob("*.html"))
+    named = {(path.name, name) for path in templates for name in _STATIC_TAG.findall(path.read_text("utf-8"))}
+    assert named
+
+    assert [(template, name) for template, name in sorted(named) if not finders.find(name)] == []
 
 
 def test_only_references_are_taken_out() -> None:

@@ -46,10 +46,10 @@ def asked(item: Item, at: datetime | None = None, **question: Any) -> Decision:
         ({"named_recipients": ["Office of the Prosecutor"]}, "audio", {"recipient": "office of  the prosecutor"}, True, ""),
         ({"named_recipients": ["Office of the Prosecutor"]}, "audio", {"recipient": "Office"}, False, "Office"),
         ({"recipients": [], "named_recipients": ["Lawyers"]}, "audio", {"recipient": "own_team"}, False, "own team"),
-        ({"media": ["written"]}, "audio", {}, False, "this form was not agreed to: Sound recording"),
-        ({"media": ["written"]}, "document", {}, True, ""),
-        ({"media": ["audio"]}, "text", {}, False, "In writing"),
-        ({"media": ["photo"]}, "video", {}, False, "Video recording"),
+        ({"recording_media": ["written"]}, "audio", {}, False, "this form was not agreed to: Sound recording"),
+        ({"recording_media": ["written"]}, "document", {}, True, ""),
+        ({"recording_media": ["audio"]}, "text", {}, False, "In writing"),
+        ({"recording_media": ["photo"]}, "video", {}, False, "Video recording"),
         ({"identity_level": "anonymous"}, "audio", {}, False, "only anonymous use was agreed to"),
         ({"identity_level": "anonymous"}, "photo", {}, False, "only anonymous use was agreed to"),
         ({"identity_level": "anonymous"}, "text", {}, True, ""),
@@ -157,7 +157,7 @@ def test_a_written_testimony_is_asked_for_like_a_written_item(testimony: Testimo
     now = timezone.now() + timedelta(seconds=1)
     question: dict[str, Any] = COURT
     assert not covers_testimony(testimony, **question, at=now).allowed
-    factories.make_consent(testimony.witness, media=["written"])
+    factories.make_consent(testimony.witness, recording_media=["written"])
     assert covers_testimony(testimony, **question, at=timezone.now()).allowed
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -47,8 +48,8 @@ class Command(BaseCommand):
         if by is None:
             raise CommandError(f"no person with the user name {options['username']} may sign in", returncode=USAGE)
         incident = self._incident(by, options["incident"], options["compartment"])
-        folder = os.fsencode(options["folder"])
-        if not os.path.isdir(folder):
+        folder = options["folder"]
+        if not Path(folder).is_dir():
             raise CommandError("FOLDER is not a folder", returncode=USAGE)
         reasons = options["reasons"] or "Ingested from a folder by command line."
         run = _Run(by, incident, options["stance"], reasons, quiet=options["json"], out=self.stdout)
@@ -114,7 +115,7 @@ class _Run:
         self.skipped: list[dict[str, Any]] = []
         self.failed: list[dict[str, Any]] = []
 
-    def all_of(self, folder: bytes, journal: Journal) -> None:
+    def all_of(self, folder: str, journal: Journal) -> None:
         found: list[Found] = []
         for entry in walk(folder):
             if isinstance(entry, Skipped):
@@ -169,7 +170,7 @@ class _Run:
             at=timezone.now(),
             intake=self.intake,
             received=received,
-            original_name=name_of(os.path.basename(entry.path)),
+            original_name=name_of(os.fsencode(Path(entry.path).name)),
             idempotency_key=key,
             file_time=moment(entry.mtime_ns / 1e9),
         )

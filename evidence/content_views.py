@@ -1,0 +1,136 @@
+"""The bytes of an item: shown, previewed, read as text, downloaded; and the receipt of their reception.
+
+Each action writes its custody event before the first byte leaves.
+"""
+
+import json
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST, require_safe
+
+from accounts.requests import person
+from evidence import actions, blobs, text
+from evidence.media_types import PDF, TEXT, UNKNOWN, inline_type
+from evidence.models import Item
+from evidence.receipts import receipt as receipt_of
+from evidence.serving import stream
+
+SUFFIXES = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/gif": "gif",
+    "image/avif": "avif",
+    "image/bmp": "bmp",
+    "image/heic": "heic",
+    "image/tiff": "tiff",
+    "video/mp4": "mp4",
+    "video/quicktime": "mov",
+    "video/webm": "webm",
+    "audio/mpeg": "mp3",
+    "audio/mp4": "m4a",
+    "audio/ogg": "ogg",
+    "audio/wav": "wav",
+    "audio/x-wav": "wav",
+    "audio/flac": "flac",
+    "application/pdf": "pdf",
+    "text/plain": "txt",
+    "application/zip": "zip",
+}
+
+
+def served_as(item: Item) -> tuple[str, bool]:
+    """The content type and whether it may be shown in place.
+
+    Only types on the allow-list are shown, and only where both identifiers agree. A PDF is given to the page's own
+    reader, which fetches it, but opened by itself it is saved. All else is bytes without a type.
+    """
+    if item.type_conflict:
+        return UNKNOWN, False
+    if item.media_type in TEXT:
+        return "text/plain; charset=utf-8", True
+    if item.media_type == PDF:
+        return PDF, False
+    inline = inline_type(item.media_type)
+    return (inline, True) if inline else (UNKNOWN, False)
+
+
+def file_name(item: Item) -> str:
+    """The name under which it is saved: its accession number, never the name under which it came."""
+    return f"{item.accession}.{SUFFIXES.get(item.media_type, 'bin')}"
+
+
+@require_safe
+def content(request: HttpRequest, accession: str) -> HttpResponseBase:
+    """The bytes as received, by range, in a sandbox."""
+    item = actions.open_content(by=person(request), at=timezone.now(), accession=accession)
+    content_type, inline = served_as(item)
+    return stream(
+        request,
+        item.blob,
+        size=item.size,
+        sha256=item.sha256,
+        content_type=content_type,
+        file_name=file_name(item),
+        inline=inline,
+    )
+
+
+@require_safe
+def preview(request: HttpRequest, accession: str) -> HttpResponseBase:
+    """The picture made from the item in the sandbox."""
+    made = actions.open_preview(by=person(request), at=timezone.now(), accession=accession)
+    return stream(
+        request,
+        made.blob,
+        size=made.size,
+        sha256=made.sha256,
+        content_type="image/webp",
+        file_name=f"{accession}-preview.webp",
+        inline=True,
+    )
+
+
+@require_GET
+def read_text(request: HttpRequest, accession: str) -> HttpResponse:
+    """The beginning of a text, as text: escaped, bounded, with marks that turn the direction made visible."""
+    item = actions.open_text(by=person(request), at=timezone.now(), accession=accession)
+    shown = text.shown(b"".join(blobs.read_blob(item.blob, 0, text.MOST)), whole=item.size <= text.MOST)
+    trail = [(_("Library"), reverse("evidence:library")), (accession, reverse("evidence:item", args=[accession]))]
+    return render(request, "evidence/text.html", {"item": item, "shown": shown, "trail": trail})
+
+
+@require_POST
+def download(request: HttpRequest, accession: str) -> HttpResponseBase:
+    """The bytes as received, as a file."""
+    item = actions.download_item(by=person(request), at=timezone.now(), accession=accession)
+    return stream(
+        request,
+        item.blob,
+        size=item.size,
+        sha256=item.sha256,
+        content_type=UNKNOWN,
+        file_name=file_name(item),
+        inline=False,
+    )
+
+
+@require_GET
+def receipt(request: HttpRequest, accession: str) -> HttpResponse:
+    """The receipt to keep: text for people, ?format=json for programs."""
+    item = actions.open_receipt(by=person(request), at=timezone.now(), accession=accession)
+    found = receipt_of(item)
+    if request.GET.get("format") == "json":
+        response = HttpResponse(json.dumps(found, indent=2) + "\n", content_type="application/json")
+        name = f"{accession}-receipt.json"
+    else:
+        words = render(request, "evidence/receipt.txt", {"receipt": found}).content
+        response = HttpResponse(words, content_type="text/plain; charset=utf-8")
+        name = f"{accession}-receipt.txt"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["Cache-Control"] = "private, no-store"
+    return response

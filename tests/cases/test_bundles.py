@@ -1,0 +1,234 @@
+"""Bundles: what leaves the archive is checked by its own verifier, on a machine without this project."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from io import StringIO
+from pathlib import Path
+
+import bagit
+import pytest
+from django.core.management import CommandError, call_command
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.permissions import NotNow
+from cases import actions, export
+from cases.models import Bundle, Exhibit
+from cases.tasks import build
+from custody.models import Event
+from custody.sequencer import drain
+from custody.signer import sign_head
+from custody.vocabulary import Type
+from evidence import store
+from tests import factories
+from tests.cases.makers import make_bundle, make_case, make_exhibit
+
+pytestmark = pytest.mark.django_db
+
+SECRET_NAME = "interview with Umm Planted.mp4"
+SECRET_SOURCE = "the planted neighbour"
+
+
+def sealed_case() -> Exhibit:
+    """A case file of two exhibits whose custody is under a signed head."""
+    case = make_case()
+    item = factories.make_item(
+        case.compartment, data=b"a" * 3_000_000, name=SECRET_NAME, title="The square", source=SECRET_SOURCE
+    )
+    make_exhibit(case_file=case, item=item)
+    return make_exhibit(case_file=case)
+
+
+def signed() -> None:
+    drain()
+    sign_head()
+
+
+def built(exhibit: Exhibit) -> Bundle:
+    bundle = actions.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
+    signed()
+    build(str(bundle.pk))
+    bundle.refresh_from_db()
+    return bundle
+
+
+def stranger_verifies(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the verifier of the bundle itself with a bare interpreter: no packages, another folder, no environment."""
+    verifier = folder / "data" / "verify" / "sanad-verify.pyz"
+    return subprocess.run(
+        [sys.executable, "-I", "-S", str(verifier), "verify", str(folder), *arguments],
+        capture_output=True,
+        text=True,
+        cwd=folder.parent,
+        env={"PATH": "/usr/bin:/bin"},
+        timeout=120,
+    )
+
+
+def unpacked(bundle: Bundle, browser: object, folder: Path) -> Path:
+    answer = factories.signed_in(bundle.requested_by).post(reverse("cases:download_bundle", args=[bundle.pk]))
+    archive = folder / "bundle.zip"
+    archive.write_bytes(b"".join(answer.streaming_content))  # type: ignore[attr-defined]
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(folder)
+    return next(path for path in folder.iterdir() if path.is_dir())
+
+
+def test_a_stranger_verifies_a_downloaded_bundle_and_finds_a_changed_byte(tmp_path: Path) -> None:
+    bundle = built(sealed_case())
+    assert (bundle.state, bundle.problem) == ("ready", "")
+    folder = unpacked(bundle, None, tmp_path)
+    assert bagit.Bag(str(folder)).is_valid()
+    good = stranger_verifies(folder)
+    assert (good.returncode, good.stderr) == (0, "")
+    payload = next((folder / "data" / "items").rglob("*-000001.*"))
+    payload.write_bytes(b"b" + payload.read_bytes()[1:])
+    bad = stranger_verifies(folder)
+    assert bad.returncode == 1
+    assert payload.parent.name in bad.stdout
+
+
+def test_what_could_name_a_person_stays_sealed_in_a_bundle(tmp_path: Path) -> None:
+    folder = unpacked(built(sealed_case()), None, tmp_path)
+    everything = b"\n".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    names = "\n".join(str(path) for path in folder.rglob("*"))
+    for secret in (SECRET_NAME, SECRET_SOURCE, "Umm Planted", "Person "):
+        assert secret.encode() not in everything
+        assert secret not in names
+
+
+def test_a_bundle_at_rest_is_ciphertext() -> None:
+    bundle = built(sealed_case())
+    assert bundle.blob is not None
+    assert b"bagit.txt" not in store.path_of(bundle.blob.address).read_bytes()
+
+
+def test_nothing_in_the_clear_is_left_behind(settings: object) -> None:
+    built(sealed_case())
+    assert list(Path(settings.SANAD_EXPORTS).glob("*")) == []  # type: ignore[attr-defined]
+
+
+def test_a_worker_killed_in_the_middle_leaves_nothing_and_the_next_one_finishes(
+    monkeypatch: pytest.MonkeyPatch, settings: object
+) -> None:
+    bundle = make_bundle()
+    signed()
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cases.tasks.zip_bundle", killed)
+        with pytest.raises(KeyboardInterrupt):
+            build(str(bundle.pk))
+    bundle.refresh_from_db()
+    assert bundle.state == "building"
+    leftover = Path(settings.SANAD_EXPORTS) / f"{bundle.pk}.left"  # type: ignore[attr-defined]
+    leftover.mkdir()
+    build(str(bundle.pk))
+    bundle.refresh_from_db()
+    assert bundle.state == "ready"
+    assert not leftover.exists()
+
+
+def test_a_changed_byte_in_the_store_fails_the_bundle_in_words() -> None:
+    exhibit = sealed_case()
+    path = store.path_of(exhibit.item.blob.address)
+    data = bytearray(path.read_bytes())
+    data[60] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)
+    bundle = built(exhibit)
+    assert (bundle.state, bundle.blob) == ("failed", None)
+    assert "changed" in bundle.problem
+    assert Event.objects.filter(type=Type.CREATE, outcome="failure").exists()
+
+
+def test_a_bundle_waits_for_the_signed_head_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "WAIT", 0.0)
+    bundle = make_bundle()
+    build(str(bundle.pk))
+    bundle.refresh_from_db()
+    assert bundle.state == "failed"
+    assert "sequencer" in bundle.problem
+
+
+def test_a_cancelled_bundle_is_not_built() -> None:
+    bundle = make_bundle()
+    signed()
+    actions.cancel_bundle(by=bundle.requested_by, at=timezone.now(), bundle_id=bundle.pk)
+    build(str(bundle.pk))
+    bundle.refresh_from_db()
+    assert (bundle.state, bundle.blob) == ("cancelled", None)
+    with pytest.raises(NotNow):
+        actions.download_bundle(by=bundle.requested_by, at=timezone.now(), bundle_id=bundle.pk)
+
+
+def test_each_download_is_a_custody_event_of_every_item_in_it() -> None:
+    bundle = built(sealed_case())
+    for _ in range(2):
+        actions.download_bundle(by=bundle.requested_by, at=timezone.now(), bundle_id=bundle.pk)
+    assert Event.objects.filter(type=Type.EXPORT).count() == 2
+
+
+def test_progress_and_page_of_a_bundle_tell_how_far_it_is() -> None:
+    bundle = make_bundle()
+    browser = factories.signed_in(bundle.requested_by)
+    progress = browser.get(reverse("cases:bundle_progress", args=[bundle.pk])).json()
+    assert (progress["state"], progress["done"], progress["total"]) == ("running", 0, 1)
+    signed()
+    build(str(bundle.pk))
+    assert browser.get(reverse("cases:bundle_progress", args=[bundle.pk])).json()["state"] == "ready"
+    assert "sanad-verify.pyz" in browser.get(reverse("cases:bundle", args=[bundle.pk])).text
+
+
+@pytest.mark.parametrize("name", ["case", "case.zip"])
+def test_the_command_exports_to_a_folder_and_to_a_zip_that_the_ledger_package_verifies(
+    name: str, tmp_path: Path
+) -> None:
+    exhibit = sealed_case()
+    case = exhibit.case_file
+    out = StringIO()
+
+    def export_to(target: Path) -> None:
+        call_command("export", case.code, "--as", exhibit.added_by.username, "--to", str(target), "--json", stdout=out)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cases.management.commands.export.build", signing(export.build))
+        export_to(tmp_path / name)
+    result = json.loads(out.getvalue())
+    assert result["items"] == 2
+    away = tmp_path / "away"
+    shutil.copytree(Path(export.__file__).parent.parent / "ledger", away / "ledger")
+    verdict = subprocess.run(
+        [sys.executable, "-m", "ledger", "verify", str(tmp_path / name), "--vkey", result["vkey"]],
+        capture_output=True,
+        text=True,
+        cwd=away,
+        env={"PATH": "/usr/bin:/bin"},
+        timeout=120,
+    )
+    assert verdict.returncode == 0, verdict.stdout + verdict.stderr
+    with pytest.raises(CommandError, match="there already"):
+        export_to(tmp_path / name)
+
+
+def signing(function: object) -> object:
+    """The function, after what is pending was sequenced and signed: the sequencer's part, which runs beside."""
+
+    def run(*arguments: object, **options: object) -> object:
+        signed()
+        return function(*arguments, **options)  # type: ignore[operator]
+
+    return run
+
+
+def test_the_command_refuses_whoever_may_not_export(tmp_path: Path) -> None:
+    exhibit = sealed_case()
+    outsider = factories.make_user()
+    with pytest.raises(CommandError, match="no case file"):
+        call_command("export", exhibit.case_file.code, "--as", outsider.username, "--to", str(tmp_path / "b"))
+    assert not (tmp_path / "b").exists()
