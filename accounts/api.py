@@ -21,6 +21,7 @@ from accounts.models import ApiToken, Compartment, Grant, User
 from accounts.permissions import permitted, require, require_anywhere
 from accounts.requests import person
 from accounts.serializers import (
+    ActReasonSerializer,
     CompartmentChangeSerializer,
     CompartmentDetailSerializer,
     CompartmentSerializer,
@@ -32,7 +33,6 @@ from accounts.serializers import (
     NewPersonSerializer,
     NewTokenSerializer,
     PersonSerializer,
-    ReasonSerializer,
     TokenSerializer,
 )
 
@@ -95,13 +95,13 @@ class PeopleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVie
         invited = require(user, "user.manage", User.objects.all(), pk=pk)
         return self._invitation(invited, actions.renew_invitation(by=user, at=timezone.now(), user_id=invited.pk))
 
-    @extend_schema(request=ReasonSerializer, responses=PersonSerializer)
+    @extend_schema(request=ActReasonSerializer, responses=PersonSerializer)
     @action(detail=True, methods=["post"])
     def bar(self, request: Request, pk: str) -> Response:
         """Bar a person from the archive; effective from their next request."""
         return self._set_active(request, pk, active=False)
 
-    @extend_schema(request=ReasonSerializer, responses=PersonSerializer)
+    @extend_schema(request=ActReasonSerializer, responses=PersonSerializer)
     @action(detail=True, methods=["post"])
     def unbar(self, request: Request, pk: str) -> Response:
         """Let a barred person in again."""
@@ -110,7 +110,7 @@ class PeopleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericVie
     def _set_active(self, request: Request, pk: str, *, active: bool) -> Response:
         user = person(request)
         require(user, "user.manage", User.objects.all(), pk=pk)
-        reason = _checked(ReasonSerializer, request)["reason"]
+        reason = _checked(ActReasonSerializer, request)["reason"]
         changed = actions.set_active(by=user, at=timezone.now(), user_id=UUID(pk), active=active, reason=reason)
         return Response(PersonSerializer(changed).data)
 
@@ -203,13 +203,13 @@ class GrantViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericView
         )
         return Response(GrantSerializer(grant).data, status.HTTP_201_CREATED)
 
-    @extend_schema(request=ReasonSerializer, responses=GrantSerializer)
+    @extend_schema(request=ActReasonSerializer, responses=GrantSerializer)
     @action(detail=True, methods=["post"])
     def revoke(self, request: Request, pk: str) -> Response:
         """Take a role back; effective from the next request."""
         user = person(request)
         require(user, "grant.revoke", Grant.objects.all(), pk=pk)
-        reason = _checked(ReasonSerializer, request)["reason"]
+        reason = _checked(ActReasonSerializer, request)["reason"]
         revoked = actions.revoke_grant(by=user, at=timezone.now(), grant_id=UUID(pk), reason=reason)
         return Response(GrantSerializer(revoked).data)
 

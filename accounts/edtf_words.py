@@ -7,6 +7,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
+DAY, MONTH = "j F Y", "F Y"  # day first in every language: 7/3 and 3/7 are never in question
+
 _DATE = re.compile(r"(?P<year>-?[0-9X]{4})(?:-(?P<month>[0-9X]{2})(?:-(?P<day>[0-9X]{2}))?)?(?P<qualifier>[?~%])?\Z")
 _MOMENT = re.compile(r"(?P<day>\d{4}-\d\d-\d\d)T(?P<time>\d\d:\d\d(?::\d\d)?)(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?\Z")
 
@@ -39,10 +41,10 @@ def _plain(year: str, month: str | None, day: str | None) -> str | None:
     try:
         first = date(int(year), int(month), 1)
         if day is None:
-            return date_format(first, "YEAR_MONTH_FORMAT")
+            return date_format(first, MONTH)
         if day == "XX":
-            return _("%(month)s, day unknown") % {"month": date_format(first, "YEAR_MONTH_FORMAT")}
-        return date_format(first.replace(day=int(day)), "DATE_FORMAT") if "X" not in day else None
+            return _("%(month)s, day unknown") % {"month": date_format(first, MONTH)}
+        return date_format(first.replace(day=int(day)), DAY) if "X" not in day else None
     except ValueError:
         return None
 
@@ -50,7 +52,7 @@ def _plain(year: str, month: str | None, day: str | None) -> str | None:
 def _single(text: str) -> str | None:
     if moment := _MOMENT.match(text):
         try:
-            shown = date_format(date.fromisoformat(moment["day"]), "DATE_FORMAT")
+            shown = date_format(date.fromisoformat(moment["day"]), DAY)
         except ValueError:
             return None
         zone = {"Z": " UTC", None: ""}.get(moment["zone"], f" {moment['zone']}")

@@ -34,9 +34,9 @@ class RefusalMiddleware:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         record_if_refused(exception)
         if isinstance(exception, Refused):
-            return render(request, "403.html", {"exception": exception}, status=403)
+            return render(request, "403.html", status=403)
         if isinstance(exception, NotNow):
-            return render(request, "409.html", {"message": exception.message}, status=409)
+            return render(request, "409.html", {"reason": exception.message}, status=409)
         return None
 
 
@@ -58,9 +58,11 @@ def api_exception_handler(exc: Exception, context: dict[str, Any]) -> Response |
 
 def record_if_refused(exception: Exception) -> None:
     """Record a refusal in a transaction of its own: the refused act left nothing behind."""
+    if not isinstance(exception, Refused | NotVisible) or not isinstance(exception.user, User):
+        return
     if isinstance(exception, Refused):
         _record(exception.user, exception.permission, exception.obj)
-    elif isinstance(exception, NotVisible) and exception.hidden is not None and isinstance(exception.user, User):
+    elif exception.hidden is not None:
         _record(exception.user, exception.permission, exception.hidden)
 
 

@@ -81,7 +81,7 @@ class NewGrantSerializer(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField(allow_null=True, default=None)
 
 
-class ReasonSerializer(serializers.Serializer[Any]):
+class ActReasonSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=500)
 
 

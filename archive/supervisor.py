@@ -137,6 +137,9 @@ class Supervisor:
         if self._cluster is None or self._cluster.process is None or self._cluster.process.poll() is None:
             return
         self._say(f"the database ended ({_how(self._cluster.process.returncode)}); starting it again")
+        processes.sweep(
+            self._cluster.process
+        )  # its sessions hold the shared memory that the next server refuses to share
         try:
             self._cluster.start()
         except PostgresProblem as problem:

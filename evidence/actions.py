@@ -73,9 +73,7 @@ def receive_item(
             received_by=by,
             received_at=at,
             idempotency_key=idempotency_key,
-            duplicate_of=Item.objects.filter(
-                compartment=compartment, sha256=received.sha256, sha512=received.sha512
-            )
+            duplicate_of=Item.objects.filter(compartment=compartment, sha256=received.sha256, sha512=received.sha512)
             .order_by("received_at", "accession")
             .first(),
         )
@@ -219,7 +217,9 @@ def open_preview(*, by: User, at: datetime, accession: str) -> Derivative:
     """Fetch the preview of an item's content. Raises NotVisible when there is none."""
     with acting():
         item = require(by, "item.view_content", Item.objects.all(), accession=accession)
-        preview = require(by, "derivative.view", Derivative.objects.select_related("blob"), item=item, purpose="preview")
+        preview = require(
+            by, "derivative.view", Derivative.objects.select_related("blob"), item=item, purpose="preview"
+        )
         _record_reading(Type.VIEW, "preview", by=by, at=at, item=item)
         return preview
 
@@ -426,4 +426,3 @@ def _record_reading(type: Type, what: str, *, by: User, at: datetime, item: Item
         subjects=[Subject("item", item.id), Subject(f"item:{what}", item.id)],
         fields={"purpose": what},
     )
-

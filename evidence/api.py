@@ -17,7 +17,6 @@ from accounts.models import User
 from accounts.permissions import can, compartments
 from custody.story import StoryLine, story
 from evidence import actions, queries
-from evidence.content_views import file_name, served_as
 from evidence.media_types import UNKNOWN
 from evidence.queries import Filters
 from evidence.receipts import receipt
@@ -29,10 +28,13 @@ from evidence.serializers import (
     ItemSerializer,
     as_json,
 )
-from evidence.serving import stream
+from evidence.serving import file_name, served_as, stream
 
 MOST_ON_A_PAGE = 200
-_BYTES = {(200, "application/octet-stream"): OpenApiTypes.BINARY, (206, "application/octet-stream"): OpenApiTypes.BINARY}
+_BYTES = {
+    (200, "application/octet-stream"): OpenApiTypes.BINARY,
+    (206, "application/octet-stream"): OpenApiTypes.BINARY,
+}
 
 
 def _user(request: Request) -> User:
@@ -80,7 +82,9 @@ class ItemViewSet(ViewSet):
                 "count": queries.count(items),
                 "next": self._page_url(request, "after", found.older),
                 "previous": self._page_url(request, "before", found.newer),
-                "results": [as_json(item, readable=item.compartment_id in readable, whole=False) for item in found.items],
+                "results": [
+                    as_json(item, readable=item.compartment_id in readable, whole=False) for item in found.items
+                ],
             }
         )
 

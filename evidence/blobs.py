@@ -48,7 +48,9 @@ class Received:
     size: int
 
 
-def receive(chunks: Iterable[bytes], *, declared_size: int | None = None, declared_sha256: str | None = None) -> Received:
+def receive(
+    chunks: Iterable[bytes], *, declared_size: int | None = None, declared_sha256: str | None = None
+) -> Received:
     """Hash, encrypt and store a stream; what it returns was read back from the store and opened again.
 
     Raises ReceptionRefused (413 too large, 400 cut off, 422 other digest than declared, 507 no room), StoreProblem.
@@ -86,9 +88,7 @@ def receive(chunks: Iterable[bytes], *, declared_size: int | None = None, declar
                 "no_room",
                 507,
             ) from problem
-        received = Received(
-            blob_id, stored.hexdigest(), stored_size, key, sha256.hexdigest(), sha512.hexdigest(), size
-        )
+        received = Received(blob_id, stored.hexdigest(), stored_size, key, sha256.hexdigest(), sha512.hexdigest(), size)
         store.put(path, received.address)
     if _digest_of_plaintext(received) != received.sha256:
         raise store.StoreProblem("the stored bytes do not open to what was received")

@@ -52,12 +52,17 @@ def parse(text: str) -> Dated:
 
 def _bounds(text: str) -> tuple[date, date]:
     try:
+        if "/" in text:
+            raise ValueError("an interval has two ends")
         parsed = parse_edtf(text.strip())
         low, high = parsed.lower_strict(), parsed.upper_strict()
         return _clamped(low, last=False), _clamped(high, last=True)
     except (EDTFParseException, ValueError, TypeError, AttributeError, OverflowError, IndexError, KeyError):
         raise ValidationError(
-            _("“%(text)s” is not a date Sanad can read. Examples: 2025-03-08, 2025-03, 2025-03-06/2025-03-10, 2025-03-08?, 2025-03-XX."),
+            _(
+                "“%(text)s” is not a date Sanad can read. "
+                "Examples: 2025-03-08, 2025-03, 2025-03-06/2025-03-10, 2025-03-08?, 2025-03-XX."
+            ),
             params={"text": text[:LONGEST]},
         ) from None
 

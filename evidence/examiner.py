@@ -74,9 +74,8 @@ def by_puremagic(head: bytes, libmagic: str) -> str:
 
 
 def by_libmagic(head: bytes) -> str:
-    import pylibmagic  # noqa: F401  points python-magic to the library of its wheel
-
     import magic
+    import pylibmagic  # noqa: F401  points python-magic to the library of its wheel
 
     try:
         media_type = str(magic.Magic(mime=True).from_buffer(head))
@@ -184,7 +183,7 @@ def with_offset(moment: Any, offset: Any, fraction: Any) -> str:
     return (
         f"{text[:10].replace(':', '-')}T{text[11:]}"
         + (f".{digits}" if digits.isdigit() else "")
-        + (zone if zone in ("Z",) or (len(zone) == 6 and zone[0] in "+-") else "")
+        + (zone if zone == "Z" or (len(zone) == 6 and zone[0] in "+-") else "")
     )
 
 

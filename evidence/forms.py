@@ -11,27 +11,26 @@ from evidence.models import Item
 from evidence.vocabulary import DateBasis, Kind, Precision
 
 MOST_SELECTED = 200
-EDTF_HELP = _("As exactly as it is known: 2025-03-08, 2025-03, 2025-03-06/2025-03-10, 2025-03-08? (uncertain), 2025-03-XX.")
+EDTF_HELP = _(
+    "As exactly as it is known: 2025-03-08, 2025-03, 2025-03-06/2025-03-10, 2025-03-08? (uncertain), 2025-03-XX."
+)
 
-#: The groups in which the describe form shows its fields.
-GROUPS: tuple[tuple[Any, tuple[str, ...]], ...] = (
-    (_("What it is"), ("kind", "title", "description", "language", "graphic")),
+#: The groups in which the describe form shows its fields, row by row.
+GROUPS: tuple[tuple[Any, tuple[tuple[str, ...], ...]], ...] = (
+    (_("What it is"), (("title",), ("description",), ("kind", "language"), ("graphic",))),
     (
         _("When"),
         (
-            "created_edtf",
-            "created_basis",
-            "published_edtf",
-            "published_basis",
-            "collected_edtf",
-            "collected_basis",
+            ("created_edtf", "created_basis"),
+            ("published_edtf", "published_basis"),
+            ("collected_edtf", "collected_basis"),
         ),
     ),
-    (_("Where"), ("place_name", "place_name_ar", "latitude", "longitude", "precision", "gazetteer_code")),
-    (_("Where it comes from"), ("source_kind", "source")),
+    (_("Where"), (("place_name", "place_name_ar"), ("latitude", "longitude"), ("precision", "gazetteer_code"))),
+    (_("Where it comes from"), (("source_kind", "source"),)),
     (
         _("How the copy was made"),
-        ("acquired_by", "acquired_edtf", "acquired_where", "acquired_how", "acquired_tool"),
+        (("acquired_by", "acquired_edtf"), ("acquired_where", "acquired_how"), ("acquired_tool",)),
     ),
 )
 
@@ -70,8 +69,8 @@ class DescribeForm(forms.ModelForm[Item]):
             "graphic": _("Blurred until somebody asks to see it; never shown in lists."),
         }
 
-    def __init__(self, *args: Any, instance: Item, **kwargs: Any) -> None:
-        super().__init__(*args, instance=instance, **kwargs)
+    def __init__(self, data: Any = None, *, instance: Item) -> None:
+        super().__init__(data, instance=instance)
         self.fields["version"].initial = version_of(instance)
         for name in ("created_basis", "published_basis", "collected_basis"):
             date_label = self.fields[name.replace("_basis", "_edtf")].label
@@ -80,9 +79,9 @@ class DescribeForm(forms.ModelForm[Item]):
     def _post_clean(self) -> None:
         """The action checks the values under lock; the instance is left as it was read."""
 
-    def groups(self) -> Iterator[tuple[Any, list[forms.BoundField]]]:
-        for title, names in GROUPS:
-            yield title, [self[name] for name in names]
+    def groups(self) -> Iterator[tuple[Any, list[list[forms.BoundField]]]]:
+        for title, rows in GROUPS:
+            yield title, [[self[name] for name in names] for names in rows]
 
     @property
     def changes(self) -> dict[str, Any]:
@@ -104,7 +103,9 @@ class PlaceFromDeviceForm(forms.Form):
 class BulkDescribeForm(forms.Form):
     """The same words for several items: only what is filled in is changed."""
 
-    language = forms.CharField(label=_("Language"), max_length=35, required=False, widget=forms.TextInput(attrs={"dir": "ltr"}))
+    language = forms.CharField(
+        label=_("Language"), max_length=35, required=False, widget=forms.TextInput(attrs={"dir": "ltr"})
+    )
     graphic = forms.ChoiceField(
         label=_("Graphic content"),
         required=False,

@@ -1,5 +1,6 @@
 """Deferring the examination by name: the task lives above the actions that ask for it."""
 
+import contextlib
 from uuid import UUID
 
 from procrastinate.contrib.django import app
@@ -15,7 +16,5 @@ def defer_examination(item_id: UUID, *, again: bool = False) -> None:
     """
     name = f"item/{item_id}"
     task = app.configure_task(EXAMINE, lock=name, queueing_lock=name if again else None)
-    try:
+    with contextlib.suppress(AlreadyEnqueued):
         task.defer(item_id=str(item_id))
-    except AlreadyEnqueued:
-        pass

@@ -1,4 +1,4 @@
-"""What follows from a media type: whether two identifiers agree, what kind of evidence it likely is, how it is shown."""
+"""What follows from a media type: whether two identifiers agree, what kind it likely is, how it is shown."""
 
 from evidence.vocabulary import Kind
 
@@ -79,9 +79,7 @@ def disagree(one: str, other: str) -> bool:
         return not other_name.startswith(("application/vnd.", "application/epub", "application/java-archive"))
     if pair == {"audio/ogg", "video/ogg"} or pair == {"audio/mp4", "video/mp4"}:
         return False
-    if pair <= {"video/mp4", "video/quicktime", "video/3gpp"}:
-        return False
-    return True
+    return not pair <= {"video/mp4", "video/quicktime", "video/3gpp"}
 
 
 def chosen(puremagic: str, libmagic: str) -> str:

@@ -112,7 +112,10 @@ class Item(Located):
 
     source_kind = models.CharField(_("kind of source"), max_length=20, blank=True, choices=SourceKind.choices)
     source = models.CharField(
-        _("source"), max_length=300, blank=True, help_text=_("A pseudonym, a public channel, a link. Never a witness's name.")
+        _("source"),
+        max_length=300,
+        blank=True,
+        help_text=_("A pseudonym, a public channel, a link. Never a witness's name."),
     )
     acquired_by = models.CharField(_("acquired by"), max_length=200, blank=True)
     acquired_edtf = models.CharField(_("acquired on"), max_length=60, blank=True)

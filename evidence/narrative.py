@@ -68,9 +68,9 @@ def _sentence(line: StoryLine, readable: bool) -> str:
         return _("Identified as %(type)s.") % {"type": to.get("media_type", NOTHING)}
     if line.type == Type.EXTRACT:
         count = int(to.get("claims", 0))
-        return ngettext("%(count)s claim of the device was read.", "%(count)s claims of the device were read.", count) % {
-            "count": count
-        }
+        return ngettext(
+            "%(count)s claim of the device was read.", "%(count)s claims of the device were read.", count
+        ) % {"count": count}
     if line.type == Type.CREATE and obj.get("purpose") == "preview":
         return _("A preview was made; the original stayed as it is.")
     if line.type == Type.VERIFY:

@@ -1,7 +1,7 @@
 """What the library asks: which items a person sees, narrowed by filters, page by page from the newest."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from typing import Any
@@ -18,9 +18,7 @@ from evidence.vocabulary import FixityOutcome, Kind
 
 PAGE = 48
 COUNT_LIMIT = 1_000  # beyond this, "more than": an exact count of a large list costs more than it tells
-FAILED = [
-    outcome.value for outcome in FixityOutcome if outcome not in (FixityOutcome.OK, FixityOutcome.PENDING)
-]
+FAILED = [outcome.value for outcome in FixityOutcome if outcome not in (FixityOutcome.OK, FixityOutcome.PENDING)]
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ def _said(filters: Filters) -> Q | None:
 class Page:
     """Some items, newest first, and the marks with which the pages beside it begin; "" where there is none."""
 
-    items: list[Item]
+    items: Sequence[Item]
     newer: str
     older: str
 

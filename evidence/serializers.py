@@ -9,7 +9,6 @@ from evidence.models import FixityCheck, Item
 from evidence.vocabulary import FixityOutcome
 
 
-
 class ItemSerializer(serializers.Serializer[Item]):
     """One item. `readable` says whether the fields that speak of content are in it."""
 

@@ -8,12 +8,58 @@ from django.utils.cache import patch_vary_headers
 
 from custody.keys import KeyProblem
 from evidence import blobs, ranges, store, streams
-from evidence.models import Blob
+from evidence.media_types import PDF, TEXT, UNKNOWN, inline_type
+from evidence.models import Blob, Item
 
 log = logging.getLogger("evidence.serving")
 
 #: Whatever the bytes are, a page made of them can run nothing, load nothing and reach nothing.
 POLICY = "sandbox; default-src 'none'; frame-ancestors 'self'"
+
+
+SUFFIXES = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/gif": "gif",
+    "image/avif": "avif",
+    "image/bmp": "bmp",
+    "image/heic": "heic",
+    "image/tiff": "tiff",
+    "video/mp4": "mp4",
+    "video/quicktime": "mov",
+    "video/webm": "webm",
+    "audio/mpeg": "mp3",
+    "audio/mp4": "m4a",
+    "audio/ogg": "ogg",
+    "audio/wav": "wav",
+    "audio/x-wav": "wav",
+    "audio/flac": "flac",
+    "application/pdf": "pdf",
+    "text/plain": "txt",
+    "application/zip": "zip",
+}
+
+
+def served_as(item: Item) -> tuple[str, bool]:
+    """The content type and whether it may be shown in place.
+
+    Only types on the allow-list are shown, and only where both identifiers agree. A PDF is given to the page's own
+    reader, which fetches it, but opened by itself it is saved. All else is bytes without a type.
+    """
+    if item.type_conflict:
+        return UNKNOWN, False
+    if item.media_type in TEXT:
+        return "text/plain; charset=utf-8", True
+    if item.media_type == PDF:
+        return PDF, False
+    inline = inline_type(item.media_type)
+    return (inline, True) if inline else (UNKNOWN, False)
+
+
+def file_name(item: Item) -> str:
+    """The name under which it is saved: its accession number, never the name under which it came."""
+    return f"{item.accession}.{SUFFIXES.get(item.media_type, 'bin')}"
 
 
 def stream(
@@ -29,9 +75,7 @@ def stream(
         response = HttpResponseNotModified()
         return _dressed(response, etag)
     try:
-        span = ranges.asked(
-            request.headers.get("Range"), request.headers.get("If-Range"), size=size, etag=etag
-        )
+        span = ranges.asked(request.headers.get("Range"), request.headers.get("If-Range"), size=size, etag=etag)
     except ranges.Unsatisfiable:
         response = HttpResponse(status=416)
         response["Content-Range"] = f"bytes */{size}"

@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,10 +37,8 @@ def put(staged: Path, address: str) -> None:
     target = path_of(address)
     try:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
+        with suppress(FileExistsError):
             os.link(staged, target)
-        except FileExistsError:
-            pass
         for folder in (target.parent, target.parent.parent, target.parent.parent.parent):
             _fsync_folder(folder)
     except OSError as problem:
@@ -54,7 +52,7 @@ def put(staged: Path, address: str) -> None:
 def open_address(address: str) -> Iterator[BinaryIO]:
     """The ciphertext, for reading. Raises Missing, StoreProblem."""
     try:
-        handle = open(path_of(address), "rb")  # noqa: SIM115  closed below
+        handle = path_of(address).open("rb")
     except FileNotFoundError:
         raise Missing("the stored bytes are missing") from None
     except OSError as problem:

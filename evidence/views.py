@@ -159,7 +159,7 @@ def _text(user: Any, record: Item) -> text.Shown | None:
 
 
 def _viewer(record: Item, has_preview: bool) -> str:
-    """How the content is shown: image, original, preview, video, audio, pdf, text, or nothing (it may only be saved)."""
+    """How the content is shown: image, original, preview, video, audio, pdf, text; nothing: it may only be saved."""
     if record.type_conflict:
         return "preview" if has_preview else "nothing"
     inline = inline_type(record.media_type)

@@ -231,7 +231,7 @@ def withdraw_link(*, by: User, at: datetime, link: Link, reason: str) -> Link:
 def assess(link: Link, changes: Mapping[str, Any]) -> None:
     """Put stance, reasons and grades into a link that is not saved. Raises ValidationError naming the field."""
     fill(link, changes, ASSESSED)
-    link.full_clean(exclude=["item", "incident", "linked_by"], validate_unique=False, validate_constraints=False)
+    link.clean_fields(exclude=[field.name for field in Link._meta.fields if field.name not in ASSESSED])
 
 
 def fill(row: Model, values: Mapping[str, Any], names: Iterable[str]) -> None:

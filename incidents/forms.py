@@ -227,6 +227,14 @@ class ClaimForm(forms.ModelForm[Claim]):
     """What one source claims. Its parts are one a line, so that they can be pasted from a report."""
 
     period_edtf = EdtfField(label=_("Period"))
+    document_url = forms.URLField(
+        label=_("Link to the document"),
+        required=False,
+        max_length=1_000,
+        assume_scheme="https",
+        widget=forms.URLInput({"dir": "ltr"}),
+        help_text=_("Opened by nobody automatically: following it tells that site who reads here."),
+    )
     parts = forms.CharField(
         label=_("Breakdown"),
         required=False,
@@ -242,16 +250,11 @@ class ClaimForm(forms.ModelForm[Claim]):
         field_classes = {"note": ProseField}
         widgets = {
             "as_of": forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
-            "document_url": forms.URLInput({"dir": "ltr"}),
             "note": forms.Textarea({"rows": 3, "dir": "auto"}),
         }
         help_texts = {
             "minimum": _("The same number in both fields where the source gives one number."),
-            "document_url": _("Opened by nobody automatically: following it tells that site who reads here."),
         }
-
-    def clean_document_url(self) -> str:
-        return str(self.cleaned_data["document_url"] or "")
 
     def clean_parts(self) -> list[tuple[str, int]]:
         rows: list[tuple[str, int]] = []

@@ -163,6 +163,7 @@ class IntakeSerializer(serializers.ModelSerializer[Item]):
     class Meta:
         model = Item
         fields = (*ANNOUNCED, "stance", "reasons", "source_reliability", "information_credibility")
+        extra_kwargs = {"kind": {"allow_blank": True}}
 
 
 class IntakeAnswerSerializer(serializers.Serializer[Any]):

@@ -10,7 +10,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from accounts.models import Compartment
+from accounts.models import Compartment, User
+from accounts.permissions import anywhere
 from custody.models import Entry, Event, EventSubject
 from custody.proof import Proof, proof_of
 from custody.vocabulary import Type
@@ -130,6 +131,17 @@ def tiles(whole: Coverage) -> list[dict[str, Any]]:
             }
         )
     return result
+
+
+def areas(user: User, active: str) -> list[dict[str, Any]]:
+    """The parts of the audit desk that are open to the person, as tabs."""
+    places = [("desk", _("Desk")), ("items", _("Items")), ("runs", _("Runs")), ("checkpoints", _("Checkpoints"))]
+    if anywhere(user, "trail.view"):
+        places.append(("trail", _("Trail")))
+    return [
+        {"label": label, "url": reverse(f"verification:{name}"), "active": name == active, "count": None, "icon": ""}
+        for name, label in places
+    ]
 
 
 def row_urls(row: Coverage) -> dict[str, str]:

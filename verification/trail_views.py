@@ -42,7 +42,11 @@ def trail(request: HttpRequest) -> HttpResponse:
     user = person(request)
     form, found = _chosen(request, user)
     actions.read_trail(by=user, at=timezone.now(), subject=Subject("user", user.pk))
-    context = _paged(request, user, found) | {"form": form, "filters": _filters(request)}
+    context = _paged(request, user, found) | {
+        "areas": reports.areas(user, "trail"),
+        "form": form,
+        "filters": _filters(request),
+    }
     return render(request, "verification/trail.html", context, status=200 if form.is_valid() else 422)
 
 
@@ -70,7 +74,7 @@ def item_trail(request: HttpRequest, accession: str) -> HttpResponse:
     user = person(request)
     item = _item(user, accession)
     _read_item(user, item)
-    context = _paged(request, user, trails.of_item(user, item)) | {"item": item}
+    context = _paged(request, user, trails.of_item(user, item)) | {"areas": reports.areas(user, "items"), "item": item}
     return render(request, "verification/item_trail.html", context)
 
 
@@ -100,7 +104,10 @@ def person_trail(request: HttpRequest, user_id: UUID) -> HttpResponse:
     user = person(request)
     someone = _someone(user, user_id)
     actions.read_trail(by=user, at=timezone.now(), subject=Subject("user", someone.pk))
-    context = _paged(request, user, trails.of_person(user, someone)) | {"someone": someone}
+    context = _paged(request, user, trails.of_person(user, someone)) | {
+        "areas": reports.areas(user, "trail"),
+        "someone": someone,
+    }
     return render(request, "verification/person_trail.html", context)
 
 
@@ -131,6 +138,7 @@ def checkpoints(request: HttpRequest) -> HttpResponse:
     seen = permitted(user, "checkpoint.view", Checkpoint.objects.all())
     page = newest_first(seen, moment="signed_at", cursor=request.GET.get("page", ""), size=PAGE)
     context = {
+        "areas": reports.areas(user, "checkpoints"),
         "checkpoints": [(row, bytes(row.root).hex()) for row in page.rows],
         "newer_url": reports.page_url(request, page.newer),
         "older_url": reports.page_url(request, page.older),
@@ -160,6 +168,7 @@ def entry(request: HttpRequest, index: int) -> HttpResponse:
     event, row = _entry(request, index)
     proof, broken = _proof(index)
     context: dict[str, Any] = {
+        "areas": reports.areas(person(request), "checkpoints"),
         "entry": row,
         "text": bytes(row.entry).decode("utf-8", "replace"),
         "leaf": bytes(row.leaf_hash).hex(),

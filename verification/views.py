@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.forms import absorb
 from accounts.models import User
-from accounts.permissions import anywhere, can, compartments, permitted, require, require_anywhere
+from accounts.permissions import can, compartments, permitted, require, require_anywhere
 from accounts.queries import names_of
 from accounts.requests import person
 from evidence.actions import verify_item
@@ -46,12 +46,13 @@ def desk(request: HttpRequest) -> HttpResponse:
 def _desk(request: HttpRequest, user: User, *, accession: str = "", status: int = 200) -> HttpResponse:
     rows = coverage(user)
     context = {
-        "whole": summed(rows),
+        "areas": reports.areas(user, "desk"),
+        "total": summed(rows).total,
+        "oldest": summed(rows).oldest,
         "rows": [(row, reports.row_urls(row)) for row in rows],
         "figures": reports.tiles(summed(rows)),
         "ledger": ledger_state(),
         "runs": runs_seen(user)[:8],
-        "reads_trails": anywhere(user, "trail.view"),
         "accession": accession,
         "unknown": status != 200,
     }
@@ -84,6 +85,7 @@ def item(request: HttpRequest, accession: str) -> HttpResponse:
     newest = checks[0] if checks else None
     names = names_of(check.by_id for check in checks)
     context = {
+        "areas": reports.areas(user, "items"),
         "item": held,
         "check": newest,
         "checked_by": names[newest.by_id] if newest else "",
@@ -115,6 +117,7 @@ def items(request: HttpRequest) -> HttpResponse:
     more = len(shown) > PAGE
     query = {"figure": figure.value} | ({"compartment": compartment.code} if compartment else {})
     context = {
+        "areas": reports.areas(user, "items"),
         "figure": figure,
         "compartment": compartment,
         "choices": reports.item_filters(figure, compartment, list(places)),
@@ -123,7 +126,6 @@ def items(request: HttpRequest) -> HttpResponse:
         if more
         else "",
         "first_url": reports.with_query("verification:items", query) if after else "",
-        "may_all": compartment is not None and figure == Figure.ALL,
     }
     return render(request, "verification/items.html", context)
 
@@ -152,6 +154,7 @@ def runs(request: HttpRequest) -> HttpResponse:
             return redirect("verification:run", made.pk)
     page = newest_first(runs_seen(user), moment="requested_at", cursor=request.GET.get("page", ""), size=PAGE)
     context = {
+        "areas": reports.areas(user, "runs"),
         "form": form,
         "runs": page.rows,
         "newer_url": reports.page_url(request, page.newer),
@@ -179,6 +182,7 @@ def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     start = _whole_number(request.GET.get("from"))
     shown = list(results[start : start + PAGE + 1])
     context = {
+        "areas": reports.areas(user, "runs"),
         "run": held,
         "results": shown[:PAGE],
         "older_url": f"?from={start + PAGE}" if len(shown) > PAGE else "",
@@ -197,15 +201,13 @@ def run_progress(request: HttpRequest, run_id: UUID) -> JsonResponse:
     return JsonResponse(reports.progress(held))
 
 
-@reads_or_posts
+@require_POST
 def cancel_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
-    """Ask once more, then stop a run."""
+    """Stop a run."""
     user = person(request)
-    held = require(user, "run.cancel", Run.objects.select_related("compartment"), pk=run_id)
-    if request.method == "POST":
-        actions.cancel_run(by=user, at=timezone.now(), run_id=run_id)
-        return redirect("verification:run", run_id)
-    return render(request, "verification/cancel.html", {"run": held})
+    require(user, "run.cancel", Run.objects.all(), pk=run_id)
+    actions.cancel_run(by=user, at=timezone.now(), run_id=run_id)
+    return redirect("verification:run", run_id)
 
 
 @require_safe

@@ -133,7 +133,7 @@ class WitnessViewSet(Unkept):
     @extend_schema(methods=["PUT"], request=RevisedIdentitySerializer, responses={204: None})
     @action(detail=True, methods=["post", "put"])
     def identity(self, request: Request, pk: str) -> Response:
-        """Put an identity into the vault (POST, once), or correct it (PUT, protection officers). Nothing is answered."""
+        """Put an identity into the vault (POST, once), or correct it (PUT, protection officers). Answers nothing."""
         by, now = person(request), timezone.now()
         require(by, "identity.record" if request.method == "POST" else "identity.revise", Witness.objects.all(), pk=pk)
         if request.method == "POST":
@@ -254,25 +254,21 @@ class RecordingViewSet(Unkept):
         return Response(RecordingSerializer(link).data)
 
 
-class ConsentViewSet(mixins.ListModelMixin, Unkept):
+class ConsentViewSet(Unkept):
     """Consents. The newest of a witness counts, alone."""
 
     queryset = Consent.objects.none()
     serializer_class = ConsentSerializer
 
-    def get_queryset(self) -> QuerySet[Consent]:
-        found = permitted(self.request.user, "consent.view", Consent.objects.select_related("witness", "form_item"))
-        witness = self.request.query_params.get("witness", "")
-        return found.filter(witness_id=_uuid("witness", witness)) if witness else found
-
-    def get_serializer_context(self) -> dict[str, Any]:
-        context = super().get_serializer_context()
-        seen = permitted(self.request.user, "witness.view", Witness.objects.all()).values_list("pk", flat=True)
-        return {**context, "newest": newest_consents(list(seen), timezone.now())}
-
-    @extend_schema(parameters=[OpenApiParameter("witness", str, description="id of a witness")])
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return super().list(request, *args, **kwargs)
+    @extend_schema(
+        parameters=[OpenApiParameter("witness", str, description="id of a witness")],
+        responses=ConsentSerializer(many=True),
+    )
+    def list(self, request: Request) -> Response:
+        found = permitted(request.user, "consent.view", Consent.objects.select_related("form_item"))
+        witness = request.query_params.get("witness", "")
+        page = self.paginate_queryset(found.filter(witness_id=_uuid("witness", witness)) if witness else found) or []
+        return self.get_paginated_response(_agreed(page))
 
     @extend_schema(request=NewConsentSerializer, responses={201: ConsentSerializer})
     def create(self, request: Request) -> Response:
@@ -284,11 +280,11 @@ class ConsentViewSet(mixins.ListModelMixin, Unkept):
             form_accession=said.pop("form_accession"),
             agreed=said,
         )
-        return Response(self.get_serializer(consent).data, status.HTTP_201_CREATED)
+        return Response(_agreed([consent])[0], status.HTTP_201_CREATED)
 
     def retrieve(self, request: Request, pk: str) -> Response:
         consent = require(person(request), "consent.view", Consent.objects.select_related("form_item"), pk=pk)
-        return Response(self.get_serializer(consent).data)
+        return Response(_agreed([consent])[0])
 
     @extend_schema(request=ReasonSerializer, responses=ConsentSerializer)
     @action(detail=True, methods=["post"])
@@ -298,7 +294,7 @@ class ConsentViewSet(mixins.ListModelMixin, Unkept):
         require(by, "consent.withdraw", Consent.objects.all(), pk=pk)
         reason = _valid(ReasonSerializer(data=request.data))["reason"]
         consent = actions.withdraw_consent(by=by, at=timezone.now(), consent_id=UUID(pk), reason=reason)
-        return Response(self.get_serializer(consent).data)
+        return Response(_agreed([consent])[0])
 
 
 def _shown(request: Request, witnesses: list[Witness]) -> list[dict[str, Any]]:
@@ -306,6 +302,11 @@ def _shown(request: Request, witnesses: list[Witness]) -> list[dict[str, Any]]:
     known = permitted(request.user, "witness.view_details", Witness.objects.filter(pk__in=keys))
     context = {"known": set(known.values_list("pk", flat=True)), "states": states(witnesses, timezone.now())}
     return list(WitnessSerializer(witnesses, many=True, context=context).data)
+
+
+def _agreed(consents: list[Consent]) -> list[dict[str, Any]]:
+    newest = newest_consents({consent.witness_id for consent in consents}, timezone.now())
+    return list(ConsentSerializer(consents, many=True, context={"newest": newest}).data)
 
 
 def _valid(serializer: Any) -> dict[str, Any]:

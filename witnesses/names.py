@@ -109,8 +109,9 @@ def _runs(words: Sequence[str]) -> Iterator[str]:
         run += word
         if length >= 2:
             yield run
-            if run[0] in _PREFIXES:  # "and", "to", "by" are written onto an Arabic name
-                yield run[1:]
+            for bare in (run[1:], run[2:]):  # "and", "to", "by" are written onto an Arabic name
+                if set(run[: len(run) - len(bare)]) <= set(_PREFIXES):
+                    yield bare
 
 
 def _skeleton(word: str) -> str:

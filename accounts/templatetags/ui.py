@@ -19,7 +19,7 @@ from django.utils.timesince import timesince
 from django.utils.translation import get_language, get_language_bidi, ngettext
 from django.utils.translation import gettext as _
 
-from accounts.edtf_words import in_words
+from accounts.edtf_words import DAY, in_words
 
 register = template.Library()
 
@@ -116,9 +116,15 @@ def when(value: datetime | None) -> SafeString:
     if value is None:
         return mark_safe("–")
     moment = value.astimezone(UTC)
-    shown = f"{date_format(moment.date(), 'DATE_FORMAT')}, {moment:%H:%M} UTC"
+    shown = f"{date_format(moment.date(), DAY)}, {moment:%H:%M} UTC"
     exact = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
     return format_html('<time datetime="{}" title="{}"><bdi>{}</bdi></time>', exact, exact, shown)
+
+
+@register.filter
+def day(value: date | None) -> SafeString:
+    """A calendar day, day first."""
+    return mark_safe("–") if value is None else format_html("<bdi>{}</bdi>", date_format(value, DAY))
 
 
 @register.filter

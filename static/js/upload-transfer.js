@@ -152,7 +152,7 @@ export async function send(url, entry, { onProgress, onWait, signal }) {
     if (status === 401) return { failed: "failedAuth" };
     if (status === 403 || status === 404) return { failed: "failedRefused", detail };
     if (status === 413) return { failed: "failedLarge", detail };
-    return { failed: "failedServer", status, detail };
+    return detail && status < 500 ? { failed: "failedRead", detail } : { failed: "failedServer", status };
   }
 }
 

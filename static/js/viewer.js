@@ -110,8 +110,9 @@ async function pdf(root) {
   try {
     const { getDocument, GlobalWorkerOptions } = await import(root.dataset.pdf);
     GlobalWorkerOptions.workerPort ??= moduleWorker(root.dataset.pdfWorker);
+    const wasmUrl = new URL(".", new URL(root.dataset.pdfWorker, location)).href; // where its JPEG 2000 decoder lies
     // Pixels only: no scripts, no forms, no links, no XFA; nothing of the document becomes part of this page.
-    const paper = await getDocument({ url: root.dataset.url, isEvalSupported: false, enableXfa: false, useWasm: false }).promise;
+    const paper = await getDocument({ url: root.dataset.url, isEvalSupported: false, enableXfa: false, useWasm: false, wasmUrl }).promise;
     const canvas = document.createElement("canvas");
     canvas.setAttribute("role", "img");
     let number = 1;

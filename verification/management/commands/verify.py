@@ -21,6 +21,7 @@ from verification.vocabulary import Scope, State
 WRONG, USAGE = 1, 3
 ARGPARSE_USAGE = 2
 STRETCH = 0.3  # seconds of work between two looks at the progress bar
+PAUSE = 0.1  # seconds between two looks while a worker does the work
 
 
 class Command(BaseCommand):
@@ -90,11 +91,10 @@ class Command(BaseCommand):
             actions.work(run_id=run.pk, until=0, progress=lambda done, total: _move(bar, done, total))
         with tqdm(unit="item", desc="items", disable=True if run.scope == Scope.LEDGER else None) as bar:
             while run.under_way:
-                more = actions.work(run_id=run.pk, until=time.monotonic() + STRETCH)
+                if not actions.work(run_id=run.pk, until=time.monotonic() + STRETCH):
+                    time.sleep(PAUSE)  # it is over, or a worker has it
                 run.refresh_from_db()
                 _move(bar, run.done, run.total)
-                if run.under_way and not more:
-                    time.sleep(STRETCH)  # a worker has it
 
     def _print(self, run: Run, bad: list[RunResult]) -> None:
         for fault in run.ledger_faults:

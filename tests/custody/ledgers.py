@@ -1,0 +1,61 @@
+"""A ledger to test: acts that are recorded, a head that is signed, and an owner who tampers."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db import connection
+
+from custody.engine import SYSTEM, Agent, Subject, acting, record
+from custody.models import Checkpoint
+from custody.sequencer import drain
+from custody.signer import sign_head
+from custody.vocabulary import Outcome, Type
+
+GUARDED = ("event", "eventsubject", "entry", "checkpoint", "disclosure", "tile")
+_start = datetime(2025, 3, 10, 8, tzinfo=UTC)
+_minutes = count()
+
+
+def happen(
+    *,
+    by: Agent = SYSTEM,
+    type: Type = Type.VIEW,
+    subject: Subject | None = None,
+    compartment: UUID | None = None,
+    outcome: Outcome = Outcome.SUCCESS,
+    fields: Mapping[str, Any] | None = None,
+) -> UUID:
+    """One act, a minute after the one before it, recorded and waiting for its place."""
+    with acting():
+        return record(
+            type,
+            by=by,
+            at=_start + timedelta(minutes=next(_minutes)),
+            subjects=[subject or Subject("item", uuid4())],
+            compartment=compartment,
+            outcome=outcome,
+            fields=fields,
+        )
+
+
+def signed_ledger(events: int) -> Checkpoint:
+    """So many acts, each with a place, under a signed head."""
+    for _ in range(events):
+        happen(fields={"purpose": "test"})
+    drain()
+    head = sign_head()
+    assert head is not None
+    return head
+
+
+def as_owner(statement: str, *parameters: Any) -> int:
+    """Run SQL as whoever owns the tables would, with their triggers off. Returns how many rows it touched."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for table in GUARDED:
+            cursor.execute(f"ALTER TABLE custody_{table} DISABLE TRIGGER USER")
+        cursor.execute(statement, parameters)
+        return cursor.rowcount
