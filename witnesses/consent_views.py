@@ -19,7 +19,7 @@ from accounts.requests import person
 from witnesses import actions
 from witnesses.consent import newest_consents
 from witnesses.departures import departures
-from witnesses.forms import ConsentForm
+from witnesses.forms import ConsentForm, posted
 from witnesses.models import Consent, Recording, Witness
 from witnesses.queries import recorded_items
 from witnesses.vocabulary import FORM_VERSION, Guardian, IdentityLevel, Medium, Purpose, RecipientKind
@@ -34,7 +34,7 @@ def new_consent(request: HttpRequest, witness_id: UUID) -> HttpResponse:
     user, now = person(request), timezone.now()
     witness = require(user, "witness.record_consent", Witness.objects.select_related("compartment"), pk=witness_id)
     newest = newest_consents([witness.pk], now).get(witness.pk)
-    form = ConsentForm.after(newest, user, request.POST or None)
+    form = ConsentForm.after(newest, user, posted(request))
     if request.method == "POST" and form.is_valid():
         try:
             actions.record_consent(
@@ -61,7 +61,7 @@ def withdraw_consent(request: HttpRequest, consent_id: UUID) -> HttpResponse:
     consents = Consent.objects.select_related("witness__compartment")
     consent = require(user, "consent.withdraw", consents, pk=consent_id)
     witness = consent.witness
-    form = ReasonForm(request.POST or None)
+    form = ReasonForm(posted(request))
     if request.method == "POST" and form.is_valid():
         try:
             actions.withdraw_consent(

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -32,6 +33,11 @@ from witnesses.vocabulary import (
 #: Browsers keep nothing of what is typed into a field that may name somebody.
 SECRET = {"autocomplete": "off", "autocorrect": "off", "spellcheck": "false", "dir": "auto"}
 EDTF_HELP = _("Examples: 2025-03-08, 2025-03, 2025-03-06/2025-03-10, 2025-03-08?")
+
+
+def posted(request: HttpRequest) -> QueryDict | None:
+    """What was sent, also when it is empty; None when nothing was."""
+    return request.POST if request.method == "POST" else None
 
 
 class AskForm(forms.Form):
@@ -355,4 +361,5 @@ __all__ = [
     "TestimonyForm",
     "TextForm",
     "WitnessForm",
+    "posted",
 ]

@@ -14,7 +14,7 @@ from custody.story import StoryLine, lines
 from custody.vocabulary import Type
 from witnesses import names
 from witnesses.consent import ENDS_SOON, newest_consents
-from witnesses.models import Consent, Identity, NameToken, Recording, Testimony, Witness
+from witnesses.models import Consent, NameToken, Recording, Testimony, Witness
 from witnesses.vocabulary import ConsentState
 
 
@@ -33,8 +33,7 @@ def listed_witnesses(
 ) -> QuerySet[Witness]:
     """The witnesses the user may see; the query is part of a pseudonym, `state` a ConsentState at the moment.
 
-    Each has `testimony_count` and `held`, whether the vault holds an identity. Asking for a kind finds only those whose
-    particulars the user may see.
+    Each has `testimony_count`. Asking for a kind finds only those whose particulars the user may see.
     """
     witnesses = permitted(user, "witness.view", Witness.objects.select_related("compartment"))
     if query.strip():
@@ -46,9 +45,7 @@ def listed_witnesses(
         witnesses = witnesses.filter(compartment__code=compartment)
     if state:
         witnesses = _in_state(witnesses, state, at)
-    return witnesses.annotate(
-        testimony_count=Count("testimonies"), held=Exists(Identity.objects.filter(witness=OuterRef("pk")))
-    )
+    return witnesses.annotate(testimony_count=Count("testimonies")).order_by("compartment__code", "pseudonym", "pk")
 
 
 def _newest_of(outer: str, at: datetime) -> QuerySet[Consent]:

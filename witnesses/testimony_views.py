@@ -20,7 +20,7 @@ from accounts.templatetags.ui import bdi, coordinates, edtf
 from custody.story import story
 from witnesses import actions
 from witnesses.consent import newest_consents, state_of
-from witnesses.forms import NewTestimonyForm, ReasonForm, RecordingForm, TestimonyForm, TextForm
+from witnesses.forms import NewTestimonyForm, ReasonForm, RecordingForm, TestimonyForm, TextForm, posted
 from witnesses.models import Recording, Testimony, Witness
 from witnesses.queries import recordings_of
 from witnesses.state import ACTS, require_act
@@ -37,7 +37,7 @@ def new_testimony(request: HttpRequest, witness_id: UUID) -> HttpResponse:
     user = person(request)
     witness = require(user, "witness.record_testimony", Witness.objects.select_related("compartment"), pk=witness_id)
     blank = Testimony(witness=witness, compartment=witness.compartment, interviewer=user)
-    form = NewTestimonyForm(request.POST or None, instance=blank, compartment=witness.compartment)
+    form = NewTestimonyForm(posted(request), instance=blank, compartment=witness.compartment)
     if request.method == "POST" and form.is_valid():
         try:
             testimony = actions.record_testimony(
@@ -117,7 +117,7 @@ def describe_testimony(request: HttpRequest, testimony_id: UUID) -> HttpResponse
     user = person(request)
     testimony = _seen(user, "testimony.describe", testimony_id)
     require_act(testimony, "describe")
-    form = TestimonyForm(request.POST or None, instance=testimony, compartment=testimony.compartment)
+    form = TestimonyForm(posted(request), instance=testimony, compartment=testimony.compartment)
     if request.method == "POST" and form.is_valid():
         try:
             actions.describe_testimony(
@@ -198,7 +198,7 @@ def unlink_recording(request: HttpRequest, recording_id: UUID) -> HttpResponse:
     links = Recording.objects.select_related("item", "testimony__witness")
     link = require(user, "recording.withdraw", links, pk=recording_id)
     require_act(link.testimony, "withdraw_recording")
-    form = ReasonForm(request.POST or None)
+    form = ReasonForm(posted(request))
     if request.method == "POST" and form.is_valid():
         try:
             actions.unlink_recording(

@@ -17,7 +17,7 @@ from accounts.forms import absorb
 from accounts.permissions import NotNow, require
 from accounts.requests import person
 from witnesses import actions
-from witnesses.forms import IdentityForm, OpenIdentityForm, ReviseIdentityForm
+from witnesses.forms import IdentityForm, OpenIdentityForm, ReviseIdentityForm, posted
 from witnesses.models import Identity, Witness
 
 reads_or_posts = require_http_methods(["GET", "HEAD", "POST"])
@@ -31,7 +31,7 @@ def open_identity(request: HttpRequest, witness_id: UUID) -> HttpResponse:
     """Ask why; then, with the opening in the ledger, show who the witness is. Reloading asks again."""
     user = person(request)
     witness = require(user, "identity.open", Witness.objects.select_related("compartment"), pk=witness_id)
-    form = OpenIdentityForm(request.POST or None)
+    form = OpenIdentityForm(posted(request))
     if request.method == "POST" and form.is_valid():
         try:
             identity = actions.open_identity(
@@ -57,7 +57,7 @@ def record_identity(request: HttpRequest, witness_id: UUID) -> HttpResponse:
     witness = require(user, "identity.record", Witness.objects.select_related("compartment"), pk=witness_id)
     if Identity.objects.filter(witness=witness).exists():
         raise NotNow(_("The vault holds this witness's identity already. A protection officer can correct it."))
-    form = IdentityForm(request.POST or None)
+    form = IdentityForm(posted(request))
     if request.method == "POST" and form.is_valid():
         try:
             actions.record_identity(by=user, at=timezone.now(), witness_id=witness.pk, identity=form.identity)

@@ -26,7 +26,7 @@ from custody.story import story
 from witnesses import actions
 from witnesses.consent import state_of, states
 from witnesses.departures import departures
-from witnesses.forms import AskForm, NewWitnessForm, WitnessForm
+from witnesses.forms import AskForm, NewWitnessForm, WitnessForm, posted
 from witnesses.models import Consent, Identity, Testimony, Witness
 from witnesses.queries import listed_witnesses, openings_of, recorded_items
 from witnesses.tellings import told
@@ -228,7 +228,7 @@ def describe_witness(request: HttpRequest, witness_id: UUID) -> HttpResponse:
     """Change how a witness knows, the age band, the care needed."""
     user = person(request)
     witness = require(user, "witness.describe", Witness.objects.select_related("compartment"), pk=witness_id)
-    form = WitnessForm.of(witness, request.POST or None)
+    form = WitnessForm.of(witness, posted(request))
     if request.method == "POST" and form.is_valid():
         try:
             actions.describe_witness(by=user, at=timezone.now(), witness_id=witness.pk, changes=form.cleaned_data)

@@ -13,7 +13,7 @@ from django.middleware.csrf import get_token
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import conditional_escape, format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince
 from django.utils.translation import get_language, get_language_bidi, ngettext
@@ -30,7 +30,7 @@ UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 @register.simple_tag
 def icon(name: str, label: str = "") -> SafeString:
-    """An icon of img/icons.svg; decorative unless given a label. Icons with a reading direction turn around in Arabic."""
+    """An icon of img/icons.svg; decorative unless given a label. Those with a direction turn around in Arabic."""
     classes = "icon icon--directional" if name in DIRECTIONAL else "icon"
     href = f"{static('img/icons.svg')}#{name}"
     if label:
@@ -49,7 +49,7 @@ def wrap(context: template.Context, content: str, name: str, **parameters: Any) 
     request = context.get("request")
     parameters |= {"content": content, "request": request}
     parameters["csrf_token"] = get_token(request) if request is not None else context.get("csrf_token", "")
-    return mark_safe(found.render(context.new(parameters)))
+    return SafeString(found.render(context.new(parameters)))  # rendered by the engine, which escaped it
 
 
 @register.simple_tag(takes_context=True)
@@ -68,12 +68,12 @@ def bdi(value: object) -> SafeString:
 
 @register.filter(name="zip")
 def zip_lists(left: Iterable[Any], right: Iterable[Any]) -> list[tuple[Any, Any]]:
-    """Pairs of two lists of one length; raises ValueError when they differ, so that no column gets the wrong heading."""
+    """Pairs of two lists; raises ValueError when their lengths differ: no column may get another's heading."""
     return list(zip(left, right, strict=True))
 
 
 def grouped(value: int) -> str:
-    """An integer with its thousands apart: a comma, in French a narrow space. Never a point, which reads as a fraction."""
+    """An integer with its thousands apart: a comma, in French a narrow space. Never a point: it reads as a fraction."""
     separator = "\u202f" if (get_language() or "").startswith("fr") else ","
     return f"{value:,}".replace(",", separator)
 
@@ -142,7 +142,7 @@ def ago(value: datetime | None) -> SafeString:
 
 @register.filter
 def edtf(text: str | None) -> SafeString:
-    """An EDTF date in words ("about 7 March 2025"); the exact EDTF text is its title. What has no words is shown as it is."""
+    """An EDTF date in words ("about 7 March 2025"), its exact text as the title; without words it is shown as it is."""
     if not text:
         return mark_safe("–")
     return format_html('<bdi class="edtf" title="{}">{}</bdi>', text, in_words(str(text)))
@@ -219,9 +219,7 @@ def date_spans(entries: Sequence[Any]) -> dict[str, Any]:
     if not spans:
         return {"rows": [(entry, None) for entry in entries], "first": None, "last": None}
     first, last = math.floor(min(low for low, _high in spans)), math.ceil(max(high for _low, high in spans))
-    rows = [
-        (entry, placed(*span, first, last) if span else None) for entry, span in zip(entries, known, strict=True)
-    ]
+    rows = [(entry, placed(*span, first, last) if span else None) for entry, span in zip(entries, known, strict=True)]
     return {"rows": rows, "first": _day(first), "last": _day(last - 1)}
 
 
@@ -244,14 +242,12 @@ def number_spans(claims: Sequence[Any]) -> dict[str, Any]:
         else:
             bounds.append((low if low is not None else high, high if high is not None else low))
     last = max((high for bound in bounds if bound for high in bound), default=0)
-    return {
-        "rows": [(claim, placed(*bound, 0, last) if bound else None) for claim, bound in zip(claims, bounds, strict=True)],
-        "last": last,
-    }
+    rows = [(claim, placed(*bound, 0, last) if bound else None) for claim, bound in zip(claims, bounds, strict=True)]
+    return {"rows": rows, "last": last}
 
 
 @register.filter
 def listed(values: Iterable[object]) -> SafeString:
     """Values in one line, apart by the comma of the language."""
     comma = "، " if get_language_bidi() else ", "
-    return mark_safe(comma.join(conditional_escape(value) for value in values))
+    return format_html_join(comma, "{}", ((value,) for value in values))

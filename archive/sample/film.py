@@ -25,7 +25,7 @@ def walk(view: str, seconds: int) -> bytes:
 
 def _key_frame(frame: Image.Image) -> bytes:
     out = io.BytesIO()
-    frame.save(out, "WEBP", quality=62, method=2)
+    frame.save(out, "WEBP", quality=60, method=0)
     picture = out.getvalue()
     name, size = struct.unpack_from("<4sI", picture, 12)
     if name != b"VP8 ":

@@ -2,6 +2,7 @@
 
 import io
 import math
+import sys
 import wave
 from array import array
 from random import Random
@@ -35,10 +36,12 @@ def wind(seconds: int, seed: int) -> bytes:
 
 
 def _wave(samples: "array[int]") -> bytes:
+    if sys.byteorder == "big":
+        samples.byteswap()  # WAV is little-endian
     out = io.BytesIO()
     with wave.open(out, "wb") as sound:
         sound.setnchannels(1)
         sound.setsampwidth(2)
         sound.setframerate(RATE)
-        sound.writeframes(samples.tobytes())  # ruff: this archive runs on little-endian machines, as WAV is
+        sound.writeframes(samples.tobytes())
     return out.getvalue()

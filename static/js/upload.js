@@ -69,7 +69,7 @@ class Uploader {
 
   row(path) {
     const row = this.find("template[data-row]").content.firstElementChild.cloneNode(true);
-    row.querySelector(".queue__name").textContent = path;
+    row.querySelector(".queue__name bdi").textContent = path;
     row.querySelector("[data-act=cancel]").setAttribute("aria-label", `${row.querySelector("[data-act=cancel]").textContent.trim()} ${path}`);
     const queue = this.find("[data-queue]");
     queue.append(row);
@@ -310,7 +310,7 @@ class Uploader {
   totals() {
     const real = this.entries.filter((entry) => entry.file && !["cancelled", "skipped"].includes(entry.state));
     const size = real.reduce((sum, entry) => sum + entry.file.size, 0);
-    const done = real.reduce((sum, entry) => sum + (OVER.has(entry.state) ? entry.file.size : entry.sent), 0);
+    const done = real.reduce((sum, entry) => sum + (entry.answer ? entry.file.size : entry.state === "failed" ? 0 : entry.sent), 0);
     this.find("[data-total-title]").textContent = this.words.say("files", this.entries.length);
     this.find("[data-total-text]").textContent = `${this.words.size(done)} / ${this.words.size(size)}`;
     this.find("[data-total] progress").value = size ? done / size : 0;
@@ -365,7 +365,7 @@ class Uploader {
     row.dataset.state = "held";
     row.querySelector(".queue__actions").replaceChildren();
     row.querySelector("progress").remove();
-    row.querySelector(".queue__name").textContent = entry.path;
+    row.querySelector(".queue__name bdi").textContent = entry.path;
     const link = document.createElement("a");
     link.href = entry.answer.url;
     link.textContent = entry.answer.accession;

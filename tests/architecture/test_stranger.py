@@ -113,8 +113,9 @@ def test_a_person_without_a_role_reaches_only_what_is_their_own(
     for method, response in walk(factories.signed_in(stranger), route, url):
         tried = f"{method} {route.name} {response.status_code}"
         assert response.status_code < 500, tried
-        assert TITLE.encode() not in text_of(response), tried
-        assert compartment.code.encode() not in text_of(response), tried
+        told = text_of(response).replace(url.encode(), b"")  # the address is what the stranger brought along
+        assert TITLE.encode() not in told, tried
+        assert compartment.code.encode() not in told, tried
         if route.name in OWN or response.status_code >= 400:
             continue
         if response.status_code in (301, 302):

@@ -109,7 +109,7 @@ def changed_event(column: str, value: str) -> str:
         ("DELETE FROM custody_tile", "tile 0/0: is missing or was changed at entry 0"),
         ("UPDATE custody_checkpoint SET size = size - 1", "checkpoint 4: the row does not say what its signed note says"),
         ("UPDATE custody_checkpoint SET root = sha256('x')", "checkpoint 5: the row does not say what its signed note"),
-        ("UPDATE custody_checkpoint SET note = replace(note, E'\\n5\\n', E'\\n4\\n')", "checkpoint 5: checkpoint 5: the signature"),
+        ("UPDATE custody_checkpoint SET note = replace(note, E'\\n5\\n', E'\\n4\\n')", "checkpoint 5: the signature"),
         ("DELETE FROM custody_checkpoint", "checkpoint 5: is the newest signed head, and its row is missing"),
         (
             "UPDATE custody_checkpoint SET signed_at = signed_at - interval '1 day'",
@@ -134,9 +134,8 @@ def test_a_change_made_with_sql_is_found_and_named(
     signed_ledger(5)
     assert found() == []
     assert as_owner(statement) > 0
-    assert [text for text in found() if text.startswith(expected.removeprefix("checkpoint 5: checkpoint 5"))] or any(
-        expected.split(": ", 1)[1] in text for text in found()
-    ), found()
+    named = found()
+    assert any(text.startswith(expected) for text in named), named
 
 
 def test_a_key_destroyed_or_exchanged_is_named_by_the_values_that_do_not_open() -> None:
@@ -144,9 +143,7 @@ def test_a_key_destroyed_or_exchanged_is_named_by_the_values_that_do_not_open() 
     happen(subject=subject, fields={"note": "kept"})
     signed_ledger(1)
     as_owner("DELETE FROM custody_subjectkey WHERE subject_id = %s", subject.id)
-    assert found() == [f"entry 0: its value of {field} does not open" for field in ("agent", "note", "subjects")] or set(
-        found()
-    ) == {f"entry 0: its value of {field} does not open" for field in ("agent", "note", "subjects")}
+    assert sorted(found()) == [f"entry 0: its value of {field} does not open" for field in ("agent", "note", "subjects")]
 
 
 def test_a_checkpoint_taken_out_of_the_middle_is_noticed_by_the_one_after_it() -> None:
@@ -192,7 +189,7 @@ def test_several_faults_are_all_named() -> None:
     sealed = Disclosure.objects.filter(event_id=Entry.objects.get(index=3).event_id, field="agent")
     as_owner("UPDATE custody_event SET type = 'creation' WHERE id = %s", Entry.objects.get(index=0).event_id)
     as_owner("DELETE FROM custody_disclosure WHERE id = %s", sealed.get().pk)
-    assert [fault for fault in faults()] == [
+    assert list(faults()) == [
         Fault("entry 0", "its event row was changed: type"),
         Fault("entry 3", "its value of agent is missing"),
     ]

@@ -2,7 +2,7 @@
 
 import os
 
-_database, _data = os.environ["SANAD_TESTED_DATABASE"], os.environ["SANAD_TESTED_DATA"]
+_database = os.environ["SANAD_TESTED_DATABASE"]
 
 from tests.settings import *  # noqa: E402, F403
 from tests.settings import DATABASES  # noqa: E402

@@ -359,7 +359,6 @@ def test_a_process_killed_at_any_step_leaves_no_half_item(step: str) -> None:
     environ = os.environ | {
         "DJANGO_SETTINGS_MODULE": "tests.evidence.subprocess_settings",
         "SANAD_TESTED_DATABASE": str(database["NAME"]),
-        "SANAD_TESTED_DATA": str(settings.SANAD_DATA),
     }
     done = subprocess.run(
         [sys.executable, "-c", KILLED, step, by.username, str(place.pk)], env=environ, capture_output=True, text=True

@@ -38,10 +38,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ingest(folder: Path | str, incident: Incident, **options: Any) -> tuple[int, dict[str, Any]]:
+def ingest(folder: Path | str, into: Incident, **options: Any) -> tuple[int, dict[str, Any]]:
     """Exit code and the JSON summary."""
     out, code = StringIO(), 0
-    options = {"username": incident.opened_by.username, "incident": incident.code, "json": True} | options
+    options = {"username": into.opened_by.username, "incident": into.code, "json": True} | options
     try:
         call_command("ingest", str(folder), stdout=out, stderr=StringIO(), **options)
     except SystemExit as end:

@@ -160,9 +160,7 @@ def reading_a_testimony() -> Act:
 def linking_a_recording() -> Act:
     by, testimony = investigator_and_testimony()
     item = make_item(testimony.compartment)
-    return lambda: actions.link_recording(
-        by=by, at=timezone.now(), testimony_id=testimony.pk, accession=item.accession
-    )
+    return lambda: actions.link_recording(by=by, at=timezone.now(), testimony_id=testimony.pk, accession=item.accession)
 
 
 @action_of(actions.unlink_recording)

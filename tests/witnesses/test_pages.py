@@ -266,7 +266,9 @@ def test_a_sealed_testimony_is_corrected_beside_its_text_and_answers_409_to_chan
     assert page(investigator, "seal_testimony", testimony.pk, data={}).status_code == 409
     assert page(investigator, "describe_testimony", testimony.pk).status_code == 409
     assert page(investigator, "text", testimony.pk, data={"text": "Corrected."}).status_code == 422
-    assert page(investigator, "text", testimony.pk, data={"text": "Corrected.", "reason": "Misheard."}).status_code == 302
+    assert (
+        page(investigator, "text", testimony.pk, data={"text": "Corrected.", "reason": "Misheard."}).status_code == 302
+    )
     shown = text_of(page(investigator, "testimony", testimony.pk))
     for words in ("The sealed text", "The second text.", "Corrected.", "Misheard.", "Add a correction"):
         assert words in shown
@@ -357,7 +359,9 @@ def test_the_dashboard_says_what_needs_care(officer: User, lawyer: User, witness
     assert "Witnesses and consent" not in text_of(factories.signed_in(lawyer).get(home))  # type: ignore[arg-type]
 
 
-def test_an_item_s_page_says_which_testimony_it_records(lawyer: User, compartment: Compartment, witness: Witness) -> None:
+def test_an_item_s_page_says_which_testimony_it_records(
+    lawyer: User, compartment: Compartment, witness: Witness
+) -> None:
     testimony, item = factories.make_testimony(witness), make_item(compartment)
     by = factories.make_user(Role.INVESTIGATOR, compartment)
     actions.link_recording(by=by, at=timezone.now(), testimony_id=testimony.pk, accession=item.accession)
@@ -391,9 +395,7 @@ def test_the_api_takes_a_witness_from_pseudonym_to_opening(
     api = Api(investigator)
     said = {"compartment": compartment.code, "names": [NAME]}
     assert api("POST", "witnesses/spoken-before/", said).json() == []
-    made = api(
-        "POST", "witnesses/", {"compartment": compartment.code, "kind": "survivor", "identity": {"name": NAME}}
-    )
+    made = api("POST", "witnesses/", {"compartment": compartment.code, "kind": "survivor", "identity": {"name": NAME}})
     assert made.status_code == 201
     assert made.json()["pseudonym"] == "W-0001"
     assert NAME not in made.content.decode()

@@ -280,7 +280,9 @@ def test_no_particular_may_name_a_witness(field: str, known: Witness) -> None:
     assert NAME not in json.dumps(refusal.value.message_dict)
 
 
-@pytest.mark.parametrize("text", [NAME.upper(), f"{NAME}.", "ولظافيرون القونثربل", "abo wexlindor", "Zafiroun  Qwintharbel"])
+@pytest.mark.parametrize(
+    "text", [NAME.upper(), f"{NAME}.", "ولظافيرون القونثربل", "abo wexlindor", "Zafiroun  Qwintharbel"]
+)
 def test_a_name_is_recognised_however_it_is_written(text: str, known: Witness) -> None:
     with pytest.raises(ValidationError):
         factories.make_testimony(known, others_present=text)

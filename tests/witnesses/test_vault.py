@@ -77,7 +77,9 @@ def test_an_officer_of_another_compartment_does_not_know_the_witness_exists(witn
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "too short", f"To telephone {NAME} today"])
-def test_opening_without_a_good_reason_is_refused_naming_the_field(reason: str, officer: User, witness: Witness) -> None:
+def test_opening_without_a_good_reason_is_refused_naming_the_field(
+    reason: str, officer: User, witness: Witness
+) -> None:
     with pytest.raises(ValidationError) as refusal:
         actions.open_identity(by=officer, at=timezone.now(), witness_id=witness.pk, reason=reason)
     assert list(refusal.value.message_dict) == ["reason"]
@@ -162,9 +164,7 @@ def test_each_identity_has_a_key_of_its_own_and_a_sealed_record_opens_nowhere_el
 ) -> None:
     other = factories.make_witness(witness.compartment, identity=RealIdentity(name="Another Person"))
     taken = bytes(IdentityRevision.objects.get(identity__witness=other).sealed)
-    IdentityRevision.objects.create(
-        identity=witness.identity, number=2, sealed=taken, at=timezone.now(), by=officer
-    )
+    IdentityRevision.objects.create(identity=witness.identity, number=2, sealed=taken, at=timezone.now(), by=officer)
     with pytest.raises(NotNow, match="changed outside the archive"):
         actions.open_identity(by=officer, at=timezone.now(), witness_id=witness.pk, reason=REASON)
     assert sorted(event.outcome for event in openings(witness)) == [Outcome.FAILURE, Outcome.SUCCESS]

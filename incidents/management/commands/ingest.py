@@ -9,7 +9,6 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connection
 from django.utils import timezone
 from tqdm import tqdm
 
@@ -163,7 +162,6 @@ class _Run:
                 yield piece
                 bar.update(len(piece))
 
-        connection.close_if_unusable_or_obsolete()
         received = blobs.receive(pieces(), declared_size=entry.size)
         return uploads.accept(
             by=self.by,
