@@ -28,10 +28,10 @@ from cases.serializers import (
     NewBundleSerializer,
     NewCaseSerializer,
     NewExhibitSerializer,
-    NewReviewSerializer,
-    ReasonSerializer,
-    ReviewSerializer,
-    StatusSerializer,
+    NewExhibitReviewSerializer,
+    WithdrawalSerializer,
+    ExhibitReviewSerializer,
+    CaseStatusSerializer,
 )
 from cases.serving import bundle_response
 
@@ -79,13 +79,13 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewS
         changed = actions.edit_case(by=user, at=timezone.now(), case_id=UUID(pk), changes=data)
         return Response(CaseSerializer(changed).data)
 
-    @extend_schema(request=StatusSerializer, responses=CaseSerializer)
-    @action(detail=True, methods=["post"])
-    def status(self, request: Request, pk: str) -> Response:
+    @extend_schema(request=CaseStatusSerializer, responses=CaseSerializer)
+    @action(detail=True, methods=["post"], url_path="status", url_name="set-status")
+    def set_status(self, request: Request, pk: str) -> Response:
         """Close a case file, or open it again."""
         user = person(request)
         require(user, "case.edit", CaseFile.objects.all(), pk=pk)
-        data = _checked(StatusSerializer, request)
+        data = _checked(CaseStatusSerializer, request)
         return Response(
             CaseSerializer(actions.set_case_status(by=user, at=timezone.now(), case_id=UUID(pk), **data)).data
         )
@@ -140,25 +140,25 @@ class ExhibitViewSet(_OfCase, mixins.ListModelMixin, mixins.RetrieveModelMixin, 
         changed = actions.edit_exhibit(by=user, at=timezone.now(), exhibit_id=UUID(pk), changes=data)
         return Response(ExhibitSerializer(changed).data)
 
-    @extend_schema(request=ReasonSerializer, responses=ExhibitSerializer)
+    @extend_schema(request=WithdrawalSerializer, responses=ExhibitSerializer)
     @action(detail=True, methods=["post"])
     def withdraw(self, request: Request, pk: str) -> Response:
         """Take an exhibit out of the case; its number and reviews stay."""
         user = person(request)
         require(user, "exhibit.edit", Exhibit.objects.all(), pk=pk)
-        reason = _checked(ReasonSerializer, request)["reason"]
+        reason = _checked(WithdrawalSerializer, request)["reason"]
         changed = actions.withdraw_exhibit(by=user, at=timezone.now(), exhibit_id=UUID(pk), reason=reason)
         return Response(ExhibitSerializer(changed).data)
 
-    @extend_schema(request=NewReviewSerializer, responses={201: ReviewSerializer})
+    @extend_schema(request=NewExhibitReviewSerializer, responses={201: ExhibitReviewSerializer})
     @action(detail=True, methods=["post"])
     def reviews(self, request: Request, pk: str) -> Response:
         """Add a coded assessment; earlier ones stay."""
         user = person(request)
         require(user, "exhibit.review", Exhibit.objects.all(), pk=pk)
-        data = _checked(NewReviewSerializer, request)
+        data = _checked(NewExhibitReviewSerializer, request)
         made = actions.review_exhibit(by=user, at=timezone.now(), exhibit_id=UUID(pk), **data)
-        return Response(ReviewSerializer(made).data, status.HTTP_201_CREATED)
+        return Response(ExhibitReviewSerializer(made).data, status.HTTP_201_CREATED)
 
 
 @extend_schema_view(list=extend_schema(description="The bundles of your case files.", parameters=[CASE]))

@@ -28,19 +28,19 @@ class CaseChangeSerializer(serializers.ModelSerializer[CaseFile]):
         fields = CASE_FIELDS
 
 
-class StatusSerializer(serializers.Serializer[CaseFile]):
+class CaseStatusSerializer(serializers.Serializer[CaseFile]):
     status = serializers.ChoiceField(Status.choices)
     reason = serializers.CharField(max_length=500)
 
 
-class ReviewSerializer(serializers.ModelSerializer[Review]):
+class ExhibitReviewSerializer(serializers.ModelSerializer[Review]):
     class Meta:
         model = Review
         fields = ("id", "reviewer", "assessment", "note", "at")
         read_only_fields = fields
 
 
-class NewReviewSerializer(serializers.Serializer[Review]):
+class NewExhibitReviewSerializer(serializers.Serializer[Review]):
     assessment = serializers.ChoiceField(Assessment.choices)
     note = serializers.CharField(max_length=4_000)
 
@@ -48,7 +48,7 @@ class NewReviewSerializer(serializers.Serializer[Review]):
 class ExhibitSerializer(serializers.ModelSerializer[Exhibit]):
     item = serializers.SlugRelatedField(slug_field="accession", read_only=True)  # type: ignore[var-annotated]
     case = serializers.UUIDField(source="case_file_id", read_only=True)
-    reviews = ReviewSerializer(many=True, read_only=True)
+    reviews = ExhibitReviewSerializer(many=True, read_only=True)
 
     class Meta:
         model = Exhibit
@@ -82,7 +82,7 @@ class ExhibitChangeSerializer(serializers.ModelSerializer[Exhibit]):
         fields = EXHIBIT_FIELDS
 
 
-class ReasonSerializer(serializers.Serializer[Exhibit]):
+class WithdrawalSerializer(serializers.Serializer[Exhibit]):
     reason = serializers.CharField(max_length=500)
 
 

@@ -291,6 +291,11 @@ def _proved(event: Event) -> bool:
     except ProofError as problem:
         raise _Wrong(FixityOutcome.LEDGER, f"the tree does not prove event {event.id}: {problem}") from None
     if proof is None:
+        # The sequencer moves an event from one table to the other in one transaction: asked in this order, an event
+        # that is in neither has lost its entry.
+        waits = Pending.objects.filter(event_id=event.id).exists() or Entry.objects.filter(event_id=event.id).exists()
+        if not waits:
+            raise _Wrong(FixityOutcome.LEDGER, f"event {event.id} has no entry in the ledger and none is pending")
         return False
     if proof.entry != bytes(event.entry):
         raise _Wrong(FixityOutcome.LEDGER, f"entry {proof.index} is not the event's own entry")

@@ -135,9 +135,15 @@ def _digests(header: str) -> dict[str, str]:
 
 
 def _time(header: str) -> datetime | None:
-    """Milliseconds since 1970, as browsers give them. What is no time is not worth refusing a file for."""
+    """ISO 8601, or milliseconds since 1970. What is no time is not worth refusing a file for."""
     text = header.strip()
-    return moment(int(text) / 1000) if re.fullmatch(r"-?\d{1,15}", text, re.ASCII) else None
+    if re.fullmatch(r"-?\d{1,15}", text, re.ASCII):
+        return moment(int(text) / 1000)
+    try:
+        given = datetime.fromisoformat(text)
+        return (given if given.tzinfo else given.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def moment(seconds: float) -> datetime | None:

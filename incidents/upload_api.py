@@ -40,7 +40,9 @@ from incidents.serializers import (
 UPLOAD_HEADERS = [
     OpenApiParameter("Upload-Intake", OpenApiTypes.UUID, OpenApiParameter.HEADER, required=True),
     OpenApiParameter("Upload-Filename", str, OpenApiParameter.HEADER, description="percent-encoded UTF-8"),
-    OpenApiParameter("Upload-Last-Modified", int, OpenApiParameter.HEADER, description="milliseconds since 1970"),
+    OpenApiParameter(
+        "Upload-Last-Modified", str, OpenApiParameter.HEADER, description="ISO 8601, or milliseconds since 1970"
+    ),
     OpenApiParameter("Idempotency-Key", OpenApiTypes.UUID, OpenApiParameter.HEADER),
     OpenApiParameter("Repr-Digest", str, OpenApiParameter.HEADER, description="RFC 9530: sha-256=:base64:"),
     OpenApiParameter("Content-Digest", str, OpenApiParameter.HEADER, description="RFC 9530: sha-256=:base64:"),

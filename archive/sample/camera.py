@@ -13,7 +13,7 @@ EXIF, GPS = 0x8769, 0x8825
 
 @dataclass(frozen=True)
 class Claims:
-    """What the device says: local time with its offset, and, where it had a position, decimal degrees north and east."""
+    """What the device says: local time with its offset, and decimal degrees north and east where it had any."""
 
     taken: str = ""
     offset: str = "+03:00"

@@ -42,7 +42,7 @@ class Canvas:
     """One picture under way, WIDTH x HEIGHT, painted from far to near; the same seed paints the same picture."""
 
     def __init__(self, seed: int, light: str) -> None:
-        self.random = Random(seed)
+        self.random = Random(seed)  # noqa: S311  a picture, no secret
         self.light = LIGHTS[light]
         self.night = light == "night"
         self.image = self._gradient((0, 0, WIDTH, HEIGHT), self.light.sky, self.light.horizon)
@@ -118,7 +118,7 @@ class Canvas:
             self.draw.line((x0, y0, x1, y1), fill=self.lit((206, 202, 190)), width=1 + int(16 * high))
 
     def block(self, x: int, ground: int, wide: int, floors: int, colour: Colour, *, burned: bool = False) -> None:
-        """A flat-roofed building of the coast, its water tank on the roof; burned, its openings are black and sooted."""
+        """A flat-roofed building with its water tank; burned, its openings are black and sooted."""
         storey = 118
         top = ground - floors * storey
         wall = self.lit(mixed(colour, (40, 36, 34), 0.42) if burned else colour)

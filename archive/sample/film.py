@@ -9,7 +9,7 @@ from PIL import Image
 from archive.sample.views import painted
 
 SIZE = (640, 360)
-RATE = 12  # frames a second
+RATE = 10  # frames a second
 
 
 def walk(view: str, seconds: int) -> bytes:

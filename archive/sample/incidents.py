@@ -1,4 +1,4 @@
-"""The sample's incidents: an overview that carries the published figures, and a dozen invented ones at real places."""
+"""The sample's incidents: an overview that carries the published figures, and invented ones at real places."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,7 +17,7 @@ FICTION = "This is a fictional record of the sample archive: it describes nothin
 
 @dataclass(frozen=True)
 class Told:
-    """An incident as the investigators tell it; `place` is a gazetteer code, `shift` moves off its centre in degrees."""
+    """An incident as the investigators tell it; `place` is a gazetteer code, `shift` degrees off its centre."""
 
     key: str
     title: str
@@ -110,8 +110,8 @@ INCIDENTS = (
         happened="2025-03-07~",
         categories=("arbitrary-detention", "enforced-disappearance"),
         narrative=FICTION
-        + "Travellers were stopped at concrete blocks on the coast road; three are alleged to have been taken away in a "
-        "grey car. W-0002 was let through. Where the three were brought is not known.",
+        + "Travellers were stopped at concrete blocks on the coast road; three are alleged to have been taken away in "
+        "a grey car. W-0002 was let through. Where the three were brought is not known.",
     ),
     Told(
         key="haffah",
@@ -151,7 +151,8 @@ INCIDENTS = (
         categories=("unlawful-attacks",),
         draft=True,
         by="investigator2",
-        narrative=FICTION + "A draft: one sound recording, no second source, and a date that its source is not sure of.",
+        narrative=FICTION
+        + "A draft: one sound recording, no second source, and a date that its source is not sure of.",
     ),
     Told(
         key="tartus",
@@ -227,8 +228,8 @@ INCIDENTS = (
         happened="2025-03-06",
         categories=("sieges-economic-social-rights",),
         narrative=FICTION
-        + "A quarter was dark for one night. The harbour photograph of the next dawn shows lights again. Closed: a fault "
-        "at a transformer explains it, and no violation was found.",
+        + "A quarter was dark for one night. The harbour photograph of the next dawn shows lights again. Closed: a "
+        "fault at a transformer explains it, and no violation was found.",
     ),
     Told(
         key="hamidiyah",
@@ -265,7 +266,7 @@ STATUSES = (
 
 
 def open_incidents(team: Team) -> dict[str, Incident]:
-    """The overview and the dozen, by key."""
+    """The overview and the invented ones, by key."""
     return {
         told.key: open_incident(
             by=team[told.by],

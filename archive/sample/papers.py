@@ -70,9 +70,8 @@ def consent_form() -> bytes:
     lines = ["فهمت الغرض من هذه المقابلة", "أوافق على حفظ أقوالي وتسجيلها", "يمكنني سحب موافقتي في أي وقت"]
     for number, line in enumerate(lines):
         draw.text((1130, 520 + number * 72), joined(line), fill=INK, font=arabic(36), anchor="ra")
-    for number, line in enumerate(
-        ["documentation", "prosecution before a national court", "United Nations mechanism", "by name: no", "pseudonym: yes"]
-    ):
+    agreed = ["documentation", "prosecution before a national court", "United Nations mechanism", "under a pseudonym"]
+    for number, line in enumerate([*agreed, "by name: no"]):
         y = 800 + number * 60
         draw.rectangle((110, y, 144, y + 34), outline=INK, width=3)
         if "no" not in line.split():
@@ -116,8 +115,9 @@ def field_notes() -> bytes:
 
 def damage_table() -> bytes:
     """A list of damaged buildings as CSV: no names, no house numbers."""
-    rows = ["number,storeys,use,damage,seen_on", "1,2,house,burned inside,2025-03-15", "2,1,house,door forced,2025-03-15"]
-    rows += ["3,1,shop,emptied,2025-03-15", "4,2,house,windows broken,2025-03-15", "5,1,clinic,entrance damaged,2025-03-16"]
+    rows = ["number,storeys,use,damage,seen_on", "1,2,house,burned inside,2025-03-15"]
+    rows += ["2,1,house,door forced,2025-03-15", "3,1,shop,emptied,2025-03-15"]
+    rows += ["4,2,house,windows broken,2025-03-15", "5,1,clinic,entrance damaged,2025-03-16"]
     return ("\r\n".join(rows) + "\r\n").encode()
 
 
@@ -156,14 +156,15 @@ def drawing() -> bytes:
 
 def two_faced() -> bytes:
     """A file whose first bytes claim a picture and whose words are a page: its two identifiers disagree."""
-    return b"BM" + b"\x3c\x68\x74\x6d\x6c\x3e" + b"<!-- sample: begins as a bitmap, goes on as a page --><p>fictional</p></html>"
+    return b"BM<html><!-- sample: begins as a bitmap, goes on as a page --><p>fictional</p></html>"
 
 
 def _page() -> Image.Image:
     page = Image.new("RGB", PAGE, (250, 247, 238))
     draw = ImageDraw.Draw(page)
     for inset in range(24):  # the shadow a scanner leaves at the edges
-        draw.rectangle((inset, inset, PAGE[0] - 1 - inset, PAGE[1] - 1 - inset), outline=mixed((216, 212, 200), (250, 247, 238), inset / 24))
+        shade = mixed((216, 212, 200), (250, 247, 238), inset / 24)
+        draw.rectangle((inset, inset, PAGE[0] - 1 - inset, PAGE[1] - 1 - inset), outline=shade)
     return page
 
 

@@ -12,7 +12,7 @@ RATE = 16_000  # samples a second
 
 def hum(seconds: int, seed: int) -> bytes:
     """Soft tones that rise, fall and pause as a speaking voice does, without a voice."""
-    random = Random(seed)
+    random = Random(seed)  # noqa: S311  a sound, no secret
     samples = array("h")
     while len(samples) < seconds * RATE:
         pitch, long = random.uniform(95, 150), int(RATE * random.uniform(0.14, 0.5))
@@ -20,14 +20,15 @@ def hum(seconds: int, seed: int) -> bytes:
         for at in range(long):
             swell = math.sin(math.pi * at / long)
             turn = math.tau * pitch * (1 + 0.06 * at / long) * at / RATE
-            samples.append(int(3800 * swell * sum(share * math.sin(turn * part) for part, share in enumerate(colour, 1))))
+            tone = sum(share * math.sin(turn * part) for part, share in enumerate(colour, 1))
+            samples.append(int(3800 * swell * tone))
         samples.extend([0] * int(RATE * random.choice([0.04, 0.08, 0.5])))
     return _wave(samples[: seconds * RATE])
 
 
 def wind(seconds: int, seed: int) -> bytes:
     """Rushing air that swells and dies down."""
-    random = Random(seed)
+    random = Random(seed)  # noqa: S311  a sound, no secret
     samples, last = array("h"), 0.0
     for at in range(seconds * RATE):
         last += (random.uniform(-1, 1) - last) * 0.06

@@ -7,110 +7,291 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('evidence', '0002_search_and_steps'),
+        ("accounts", "0001_initial"),
+        ("evidence", "0002_search_and_steps"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='CaseNumber',
+            name="CaseNumber",
             fields=[
-                ('compartment', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='+', serialize=False, to='accounts.compartment')),
-                ('last', models.IntegerField(default=0)),
+                (
+                    "compartment",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to="accounts.compartment",
+                    ),
+                ),
+                ("last", models.IntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(
-            name='CaseFile',
+            name="CaseFile",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('code', models.CharField(max_length=20, verbose_name='number')),
-                ('title', models.CharField(help_text="Never a witness's name.", max_length=200, verbose_name='title')),
-                ('forum', models.CharField(choices=[('domestic', 'Domestic court'), ('universal', 'Foreign court (universal jurisdiction)'), ('international', 'International court'), ('un_body', 'UN investigative body'), ('truth', 'Truth or fact-finding commission'), ('internal', 'Internal analysis')], max_length=20, verbose_name='forum')),
-                ('purpose', models.CharField(choices=[('documentation', 'Documentation and human rights reporting'), ('advocacy', 'Advocacy'), ('domestic_prosecution', 'Prosecution before a national court'), ('international_court', 'Proceedings before an international court'), ('un_mechanism', 'United Nations mechanism or commission of inquiry'), ('truth_commission', 'National committee or truth commission'), ('missing_persons', 'Search for missing persons'), ('media', 'Publication in the media'), ('research', 'Research and history')], help_text='Witnesses agree to purposes: an item is tendered only where this one is covered.', max_length=30, verbose_name='purpose')),
-                ('recipient_kind', models.CharField(choices=[('own_team', "This archive's own team"), ('partner_ngo', 'Partner organisations'), ('lawyers', 'Lawyers of victims'), ('national_authority', 'National prosecutors and courts'), ('foreign_authority', 'Prosecutors and courts of other states'), ('international_court', 'International courts and their prosecutors'), ('un_mechanism', 'United Nations mechanisms'), ('journalists', 'Journalists'), ('public', 'The public')], max_length=30, verbose_name='kind of recipient')),
-                ('recipient', models.CharField(help_text='The court, prosecutor or body that is to receive the exhibits.', max_length=200, verbose_name='recipient')),
-                ('summary', models.TextField(blank=True, max_length=10000, verbose_name='summary')),
-                ('status', models.CharField(choices=[('open', 'Open'), ('closed', 'Closed')], default='open', max_length=10)),
-                ('opened_at', models.DateTimeField()),
-                ('last_exhibit', models.IntegerField(default=0)),
-                ('compartment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='case_files', to='accounts.compartment')),
-                ('opened_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("code", models.CharField(max_length=20, verbose_name="number")),
+                ("title", models.CharField(help_text="Never a witness's name.", max_length=200, verbose_name="title")),
+                (
+                    "forum",
+                    models.CharField(
+                        choices=[
+                            ("domestic", "Domestic court"),
+                            ("universal", "Foreign court (universal jurisdiction)"),
+                            ("international", "International court"),
+                            ("un_body", "UN investigative body"),
+                            ("truth", "Truth or fact-finding commission"),
+                            ("internal", "Internal analysis"),
+                        ],
+                        max_length=20,
+                        verbose_name="forum",
+                    ),
+                ),
+                (
+                    "purpose",
+                    models.CharField(
+                        choices=[
+                            ("documentation", "Documentation and human rights reporting"),
+                            ("advocacy", "Advocacy"),
+                            ("domestic_prosecution", "Prosecution before a national court"),
+                            ("international_court", "Proceedings before an international court"),
+                            ("un_mechanism", "United Nations mechanism or commission of inquiry"),
+                            ("truth_commission", "National committee or truth commission"),
+                            ("missing_persons", "Search for missing persons"),
+                            ("media", "Publication in the media"),
+                            ("research", "Research and history"),
+                        ],
+                        help_text="Witnesses agree to purposes: an item is tendered only where this one is covered.",
+                        max_length=30,
+                        verbose_name="purpose",
+                    ),
+                ),
+                (
+                    "recipient_kind",
+                    models.CharField(
+                        choices=[
+                            ("own_team", "This archive's own team"),
+                            ("partner_ngo", "Partner organisations"),
+                            ("lawyers", "Lawyers of victims"),
+                            ("national_authority", "National prosecutors and courts"),
+                            ("foreign_authority", "Prosecutors and courts of other states"),
+                            ("international_court", "International courts and their prosecutors"),
+                            ("un_mechanism", "United Nations mechanisms"),
+                            ("journalists", "Journalists"),
+                            ("public", "The public"),
+                        ],
+                        max_length=30,
+                        verbose_name="kind of recipient",
+                    ),
+                ),
+                (
+                    "recipient",
+                    models.CharField(
+                        help_text="The court, prosecutor or body that is to receive the exhibits.",
+                        max_length=200,
+                        verbose_name="recipient",
+                    ),
+                ),
+                ("summary", models.TextField(blank=True, max_length=10000, verbose_name="summary")),
+                (
+                    "status",
+                    models.CharField(choices=[("open", "Open"), ("closed", "Closed")], default="open", max_length=10),
+                ),
+                ("opened_at", models.DateTimeField()),
+                ("last_exhibit", models.IntegerField(default=0)),
+                (
+                    "compartment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="case_files",
+                        to="accounts.compartment",
+                    ),
+                ),
+                (
+                    "opened_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-opened_at'],
+                "ordering": ["-opened_at"],
             },
         ),
         migrations.CreateModel(
-            name='Bundle',
+            name="Bundle",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('requested_at', models.DateTimeField()),
-                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('building', 'Building'), ('ready', 'Ready'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='waiting', max_length=10)),
-                ('done', models.IntegerField(default=0)),
-                ('total', models.IntegerField(default=0)),
-                ('problem', models.CharField(blank=True, max_length=1000)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('size', models.BigIntegerField(help_text='bytes of the .zip', null=True)),
-                ('sha256', models.CharField(blank=True, help_text='of the .zip', max_length=64)),
-                ('digest', models.CharField(blank=True, help_text='SHA-256 of tagmanifest-sha256.txt', max_length=64)),
-                ('exhibits', models.JSONField(default=list, help_text='[number, accession, sha256] of what left')),
-                ('blob', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='bundle', to='evidence.blob')),
-                ('requested_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('case_file', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='bundles', to='cases.casefile')),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("requested_at", models.DateTimeField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting"),
+                            ("building", "Building"),
+                            ("ready", "Ready"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("done", models.IntegerField(default=0)),
+                ("total", models.IntegerField(default=0)),
+                ("problem", models.CharField(blank=True, max_length=1000)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("size", models.BigIntegerField(help_text="bytes of the .zip", null=True)),
+                ("sha256", models.CharField(blank=True, help_text="of the .zip", max_length=64)),
+                ("digest", models.CharField(blank=True, help_text="SHA-256 of tagmanifest-sha256.txt", max_length=64)),
+                ("exhibits", models.JSONField(default=list, help_text="[number, accession, sha256] of what left")),
+                (
+                    "blob",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="bundle",
+                        to="evidence.blob",
+                    ),
+                ),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "case_file",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="bundles", to="cases.casefile"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-requested_at'],
+                "ordering": ["-requested_at"],
             },
         ),
         migrations.CreateModel(
-            name='Exhibit',
+            name="Exhibit",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('number', models.CharField(max_length=20, verbose_name='exhibit number')),
-                ('category', models.CharField(choices=[('inculpatory', 'Inculpatory'), ('exculpatory', 'Exculpatory'), ('crime_base', 'Crime base'), ('linkage', 'Linkage'), ('context', 'Context')], max_length=20, verbose_name='category')),
-                ('relevance', models.TextField(help_text='What it tends to prove, and why.', max_length=4000, verbose_name='relevance')),
-                ('notes', models.TextField(blank=True, max_length=4000, verbose_name='working notes')),
-                ('added_at', models.DateTimeField()),
-                ('withdrawn_at', models.DateTimeField(blank=True, null=True)),
-                ('withdrawn_reason', models.CharField(blank=True, max_length=500)),
-                ('added_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('case_file', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='exhibits', to='cases.casefile')),
-                ('item', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='exhibits', to='evidence.item')),
-                ('withdrawn_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("number", models.CharField(max_length=20, verbose_name="exhibit number")),
+                (
+                    "category",
+                    models.CharField(
+                        choices=[
+                            ("inculpatory", "Inculpatory"),
+                            ("exculpatory", "Exculpatory"),
+                            ("crime_base", "Crime base"),
+                            ("linkage", "Linkage"),
+                            ("context", "Context"),
+                        ],
+                        max_length=20,
+                        verbose_name="category",
+                    ),
+                ),
+                (
+                    "relevance",
+                    models.TextField(
+                        help_text="What it tends to prove, and why.", max_length=4000, verbose_name="relevance"
+                    ),
+                ),
+                ("notes", models.TextField(blank=True, max_length=4000, verbose_name="working notes")),
+                ("added_at", models.DateTimeField()),
+                ("withdrawn_at", models.DateTimeField(blank=True, null=True)),
+                ("withdrawn_reason", models.CharField(blank=True, max_length=500)),
+                (
+                    "added_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "case_file",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="exhibits", to="cases.casefile"
+                    ),
+                ),
+                (
+                    "item",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="exhibits", to="evidence.item"
+                    ),
+                ),
+                (
+                    "withdrawn_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['number'],
+                "ordering": ["number"],
             },
         ),
         migrations.CreateModel(
-            name='Review',
+            name="Review",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('assessment', models.CharField(choices=[('relevant', 'Relevant'), ('key', 'Key evidence'), ('corroborates', 'Corroborates'), ('doubtful', 'Doubtful, needs work'), ('not_relevant', 'Not relevant'), ('privileged', 'Privileged or protected')], max_length=20, verbose_name='assessment')),
-                ('note', models.TextField(max_length=4000, verbose_name='reasons')),
-                ('at', models.DateTimeField()),
-                ('exhibit', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reviews', to='cases.exhibit')),
-                ('reviewer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "assessment",
+                    models.CharField(
+                        choices=[
+                            ("relevant", "Relevant"),
+                            ("key", "Key evidence"),
+                            ("corroborates", "Corroborates"),
+                            ("doubtful", "Doubtful, needs work"),
+                            ("not_relevant", "Not relevant"),
+                            ("privileged", "Privileged or protected"),
+                        ],
+                        max_length=20,
+                        verbose_name="assessment",
+                    ),
+                ),
+                ("note", models.TextField(max_length=4000, verbose_name="reasons")),
+                ("at", models.DateTimeField()),
+                (
+                    "exhibit",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="reviews", to="cases.exhibit"
+                    ),
+                ),
+                (
+                    "reviewer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'ordering': ['at'],
+                "ordering": ["at"],
             },
         ),
         migrations.AddConstraint(
-            model_name='casefile',
-            constraint=models.UniqueConstraint(fields=('compartment', 'code'), name='case_number_once'),
+            model_name="casefile",
+            constraint=models.UniqueConstraint(fields=("compartment", "code"), name="case_number_once"),
         ),
         migrations.AddConstraint(
-            model_name='exhibit',
-            constraint=models.UniqueConstraint(fields=('case_file', 'number'), name='exhibit_number_once'),
+            model_name="exhibit",
+            constraint=models.UniqueConstraint(fields=("case_file", "number"), name="exhibit_number_once"),
         ),
         migrations.AddConstraint(
-            model_name='exhibit',
-            constraint=models.UniqueConstraint(condition=models.Q(('withdrawn_at__isnull', True)), fields=('case_file', 'item'), name='item_tendered_once'),
+            model_name="exhibit",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("withdrawn_at__isnull", True)),
+                fields=("case_file", "item"),
+                name="item_tendered_once",
+            ),
         ),
     ]

@@ -315,7 +315,7 @@ def test_consent_is_recorded_in_words_renewed_and_withdrawn(
         assert words in shown
     assert 'value="international_court"' in text_of(page(officer, "new_consent", witness.pk))
     gone = Departure(timezone.now(), "SY-2025-000001", "Bundle 3", "Office of the Prosecutor")
-    monkeypatch.setattr(departures, "_PROVIDERS", [lambda user, items: [gone]])
+    monkeypatch.setattr(departures, "_PROVIDERS", [lambda *_: [gone]])
     question = text_of(page(officer, "withdraw_consent", consent.pk))
     assert "This has already left and cannot be called back" in question
     assert "Bundle 3" in question

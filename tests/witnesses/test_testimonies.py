@@ -3,6 +3,7 @@
 import hashlib
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -186,7 +187,7 @@ def test_a_change_that_changes_nothing_is_no_event(testimony: Testimony, investi
         ({"number": "T-9999"}, "number"),
     ],
 )
-def test_what_is_wrong_with_a_testimony_is_said_under_its_field(particulars: dict[str, object], field: str) -> None:
+def test_what_is_wrong_with_a_testimony_is_said_under_its_field(particulars: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationError) as refusal:
         factories.make_testimony(**particulars)
     assert list(refusal.value.message_dict) == [field]
@@ -275,7 +276,7 @@ def known() -> Witness:
 @pytest.mark.parametrize("field", ["interpreter", "others_present", "place_name", "place_name_ar", "gazetteer_code"])
 def test_no_particular_may_name_a_witness(field: str, known: Witness) -> None:
     with pytest.raises(ValidationError) as refusal:
-        factories.make_testimony(known, **{field: f"with {NAME}"})
+        factories.make_testimony(known, **dict[str, Any]({field: f"with {NAME}"}))
     assert list(refusal.value.message_dict) == [field]
     assert NAME not in json.dumps(refusal.value.message_dict)
 
@@ -295,7 +296,7 @@ def test_a_name_of_another_compartment_s_witness_tells_nothing(known: Witness) -
 def test_no_part_of_a_consent_may_name_a_witness(known: Witness) -> None:
     for field in ("interpreter", "explained_by", "form_version"):
         with pytest.raises(ValidationError) as refusal:
-            factories.make_consent(known, **{field: NAME})
+            factories.make_consent(known, **dict[str, Any]({field: NAME}))
         assert list(refusal.value.message_dict) == [field]
     with pytest.raises(ValidationError) as refusal:
         factories.make_consent(known, named_recipients=["An office", NAME])
@@ -319,9 +320,9 @@ def test_no_part_of_a_consent_may_name_a_witness(known: Witness) -> None:
         ({"withdrawn_at": None}, "withdrawn_at"),
     ],
 )
-def test_what_is_wrong_with_a_consent_is_said_under_its_field(agreed: dict[str, object], field: str) -> None:
+def test_what_is_wrong_with_a_consent_is_said_under_its_field(agreed: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationError) as refusal:
-        factories.make_consent(**agreed)  # type: ignore[arg-type]
+        factories.make_consent(**agreed)
     assert list(refusal.value.message_dict) == [field]
 
 

@@ -1,0 +1,128 @@
+"""Makers for runs, their results, checkpoints and ledger events."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.utils import timezone
+
+from accounts.models import Compartment, Role, User
+from custody.engine import Subject
+from custody.models import Checkpoint, Entry, Event
+from custody.proof import newest_checkpoint
+from custody.sequencer import drain
+from custody.signer import sign_head
+from custody.vocabulary import Type
+from tests import factories
+from tests.architecture.makers import action_of, instance_of, url_argument
+from verification import actions
+from verification.models import Run, RunResult
+from verification.vocabulary import Scope, State
+
+
+@instance_of(Run)
+def run_of(compartment: Compartment, person: User) -> Run:
+    return Run.objects.create(
+        scope=Scope.COMPARTMENT, compartment=compartment, requested_by=person, requested_at=timezone.now()
+    )
+
+
+@instance_of(RunResult)
+def result_there(compartment: Compartment, person: User) -> RunResult:
+    factories.make_item(compartment)
+    run = running(factories.make_user(Role.AUDITOR, compartment), compartment)
+    actions.verify_next(at=timezone.now(), run_id=run.pk)
+    return RunResult.objects.get(run=run)
+
+
+@instance_of(Event)
+def event_there(compartment: Compartment, person: User) -> Event:
+    item = factories.make_item(compartment)
+    return Event.objects.filter(type=Type.RECEIVE, compartment_id=item.compartment_id).latest("at")
+
+
+@instance_of(Checkpoint)
+def head(compartment: Compartment, person: User) -> Checkpoint:
+    drain()
+    sign_head()
+    newest = newest_checkpoint()
+    assert newest is not None
+    return newest
+
+
+@url_argument("run_id")
+@url_argument("verification-runs-detail:pk")
+@url_argument("verification-runs-cancel:pk")
+@url_argument("verification-runs-results:pk")
+def run_id(compartment: Compartment, person: User) -> Any:
+    return run_of(compartment, person).pk
+
+
+@url_argument("checkpoint_id")
+@url_argument("checkpoints-detail:pk")
+def checkpoint_id(compartment: Compartment, person: User) -> Any:
+    return head(compartment, person).pk
+
+
+@url_argument("index")
+def index(compartment: Compartment, person: User) -> Any:
+    event = event_there(compartment, person)
+    drain()
+    return Entry.objects.get(event_id=event.pk).index
+
+
+def running(by: User, compartment: Compartment) -> Run:
+    """A run over the compartment that has begun and has its ledger checked."""
+    run = actions.request_run(by=by, at=timezone.now(), scope=Scope.COMPARTMENT, compartment_id=compartment.pk)
+    run.state, run.started_at, run.ledger_checked_at = State.RUNNING, timezone.now(), timezone.now()
+    run.total = 1
+    run.save()
+    return run
+
+
+def _audited() -> tuple[User, Compartment]:
+    compartment = factories.make_compartment()
+    factories.make_item(compartment)
+    return factories.make_user(Role.AUDITOR, compartment), compartment
+
+
+@action_of(actions.request_run)
+def _request() -> Callable[[], Any]:
+    auditor, compartment = _audited()
+    return lambda: actions.request_run(
+        by=auditor, at=timezone.now(), scope=Scope.COMPARTMENT, compartment_id=compartment.pk
+    )
+
+
+@action_of(actions.cancel_run)
+def _cancel() -> Callable[[], Any]:
+    auditor, compartment = _audited()
+    run = running(auditor, compartment)
+    return lambda: actions.cancel_run(by=auditor, at=timezone.now(), run_id=run.pk)
+
+
+@action_of(actions.verify_next)
+def _verify() -> Callable[[], Any]:
+    auditor, compartment = _audited()
+    run = running(auditor, compartment)
+    return lambda: actions.verify_next(at=timezone.now(), run_id=run.pk)
+
+
+@action_of(actions.finish_run)
+def _finish() -> Callable[[], Any]:
+    auditor, compartment = _audited()
+    run = running(auditor, compartment)
+    actions.verify_next(at=timezone.now(), run_id=run.pk)
+    return lambda: actions.finish_run(at=timezone.now(), run_id=run.pk)
+
+
+@action_of(actions.fail_run)
+def _fail() -> Callable[[], Any]:
+    auditor, compartment = _audited()
+    run = running(auditor, compartment)
+    return lambda: actions.fail_run(at=timezone.now(), run_id=run.pk, problem="OSError")
+
+
+@action_of(actions.read_trail)
+def _read() -> Callable[[], Any]:
+    auditor, _compartment = _audited()
+    return lambda: actions.read_trail(by=auditor, at=timezone.now(), subject=Subject("user", auditor.pk))
