@@ -15,10 +15,10 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 # Served name below static/ -> file below node_modules/. Nothing else of a package is ever served.
 VENDORED = {
     "vendor/leaflet/leaflet.js": "leaflet/dist/leaflet.js",
-    "vendor/leaflet/leaflet.css": "leaflet/dist/leaflet.css",
     "vendor/topojson-client/topojson-client.min.js": "topojson-client/dist/topojson-client.min.js",
     "vendor/world-atlas/countries-50m.json": "world-atlas/countries-50m.json",
     "vendor/pdfjs-dist/pdf.min.mjs": "pdfjs-dist/legacy/build/pdf.min.mjs",
+    "vendor/pdfjs-dist/openjpeg_nowasm_fallback.js": "pdfjs-dist/wasm/openjpeg_nowasm_fallback.js",
     "vendor/pdfjs-dist/pdf.worker.min.mjs": "pdfjs-dist/legacy/build/pdf.worker.min.mjs",
     "vendor/noto-sans-arabic/noto-sans-arabic-arabic-wght-normal.woff2": (
         "@fontsource-variable/noto-sans-arabic/files/noto-sans-arabic-arabic-wght-normal.woff2"

@@ -1,5 +1,7 @@
+from django.conf import settings
 from django.urls import include, path
 
+from accounts.gallery import gallery, gallery_progress
 from accounts.views import set_language
 from archive.health import health
 
@@ -14,3 +16,8 @@ urlpatterns = [
     path("language/", set_language, name="set_language"),
     path("health/", health, name="health"),
 ]
+if settings.DEBUG:
+    urlpatterns += [
+        path("gallery/", gallery, name="gallery"),
+        path("gallery/progress/", gallery_progress, name="gallery_progress"),
+    ]

@@ -10,7 +10,8 @@ from django.db import transaction
 
 from custody import keys, seal
 from custody.engine import in_order, opened, timestamp
-from custody.models import Event, EventSubject
+from custody.models import Entry as Leaf
+from custody.models import Event, EventSubject, Pending
 from custody.proof import proof_of
 from custody.verify import check_checkpoint
 from custody.vocabulary import Type
@@ -293,8 +294,7 @@ def _proved(event: Event) -> bool:
     if proof is None:
         # The sequencer moves an event from one table to the other in one transaction: asked in this order, an event
         # that is in neither has lost its entry.
-        waits = Pending.objects.filter(event_id=event.id).exists() or Entry.objects.filter(event_id=event.id).exists()
-        if not waits:
+        if not (Pending.objects.filter(event_id=event.id).exists() or Leaf.objects.filter(event_id=event.id).exists()):
             raise _Wrong(FixityOutcome.LEDGER, f"event {event.id} has no entry in the ledger and none is pending")
         return False
     if proof.entry != bytes(event.entry):

@@ -15,7 +15,7 @@ from incidents.description import ASSESSED, CLAIMED, DESCRIBED
 from incidents.gazetteer import place, places
 from incidents.models import Claim, Incident, Link, ViolationCategory
 from incidents.state import next_statuses
-from incidents.vocabulary import Dimension, Status
+from incidents.vocabulary import Credibility, Dimension, Reliability, Stance, Status
 
 EDTF_HELP = _(
     "As exactly as it is known: 2025-03-08, 2025-03, 2025-03-06/2025-03-10 (between), 2025-03-08? (uncertain), "
@@ -92,6 +92,7 @@ class IncidentForm(forms.ModelForm[Incident]):
             "longitude": forms.TextInput({"dir": "ltr", "inputmode": "decimal"}),
             "narrative": forms.Textarea({"rows": 12, "dir": "auto"}),
         }
+        labels = {"happened_basis": _("Why you think it was then")}
         help_texts = {
             "latitude": _("Degrees north, for example 35.36211."),
             "longitude": _("Degrees east, for example 35.92759."),
@@ -193,7 +194,14 @@ class AssessmentForm(forms.ModelForm[Link]):
         super().__init__(*args, **kwargs)
         stance = self.fields["stance"]
         assert isinstance(stance, forms.ChoiceField)
-        stance.choices = [(value, label) for value, label in Link._meta.get_field("stance").flatchoices if value]
+        stance.choices = Stance.choices
+        for name, grades in (
+            ("source_reliability", Reliability.choices),
+            ("information_credibility", Credibility.choices),
+        ):
+            grade = self.fields[name]
+            assert isinstance(grade, forms.ChoiceField)
+            grade.choices = [("", _("Not graded")), *grades]
 
     def _post_clean(self) -> None:
         """The row is filled and checked by the action, under its lock, and by nothing else."""
@@ -290,7 +298,7 @@ class IntakeForm(AssessmentForm):
     """What is said of all files of one upload, before the first is sent."""
 
     created_edtf = EdtfField(label=_("Created (shot, written)"))
-    created_basis = Item._meta.get_field("created_basis").formfield()
+    created_basis = Item._meta.get_field("created_basis").formfield(label=_("Why you think it was then"))
     collected_edtf = EdtfField(label=_("Collected"), help_text="")
     source_kind = Item._meta.get_field("source_kind").formfield()
     source = Item._meta.get_field("source").formfield()
@@ -320,6 +328,15 @@ class IntakeForm(AssessmentForm):
         "language",
         "graphic",
     )
+
+    FOREMOST = ("stance", "reasons", "created_edtf", "created_basis", "graphic")
+
+    def foremost(self) -> list[forms.BoundField]:
+        """What is asked of everybody; the rest is folded."""
+        return [self[name] for name in self.FOREMOST]
+
+    def further(self) -> list[forms.BoundField]:
+        return [field for field in self if field.name not in self.FOREMOST]
 
     def fields_said(self) -> dict[str, Any]:
         """Everything that was said, for incidents.uploads.announce."""

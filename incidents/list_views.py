@@ -38,7 +38,7 @@ def incident_list(request: HttpRequest) -> HttpResponse:
             for view, label, icon in (
                 ("cards", _("Cards"), "cards"),
                 ("table", _("Table"), "table"),
-                ("map", _("Map"), "map"),
+                ("map", _("Map"), "place"),
             )
         ],
         "groups": _groups(mine, question, shown),

@@ -253,7 +253,8 @@ def test_every_act_of_this_app_is_held_to_the_promises_over_all_actions() -> Non
             for name, found in inspect.getmembers(module, inspect.isfunction)
             if found.__module__ == module.__name__
             and not name.startswith("_")
-            and {"by", "at"} <= {
+            and {"by", "at"}
+            <= {
                 parameter.name
                 for parameter in inspect.signature(found).parameters.values()
                 if parameter.kind == parameter.KEYWORD_ONLY

@@ -102,7 +102,9 @@ def test_the_journal_names_no_file(folder: Path, incident: Incident) -> None:
         assert journal.stat().st_mode & 0o077 == 0
 
 
-def test_links_pipes_and_folders_outside_are_not_followed(folder: Path, incident: Incident, tmp_path_factory: Any) -> None:
+def test_links_pipes_and_folders_outside_are_not_followed(
+    folder: Path, incident: Incident, tmp_path_factory: Any
+) -> None:
     outside = tmp_path_factory.mktemp("outside")
     (outside / "secret").write_bytes(b"not evidence")
     (folder / "link").symlink_to(outside / "secret")
@@ -199,7 +201,12 @@ def test_a_revoked_grant_ends_the_ingestion(folder: Path, incident: Incident) ->
 def test_each_line_for_people_has_accession_digests_and_path(folder: Path, incident: Incident) -> None:
     out = StringIO()
     call_command(
-        "ingest", str(folder), incident=incident.code, username=incident.opened_by.username, stdout=out, stderr=StringIO()
+        "ingest",
+        str(folder),
+        incident=incident.code,
+        username=incident.opened_by.username,
+        stdout=out,
+        stderr=StringIO(),
     )
     lines = out.getvalue().splitlines()
     assert len(lines) == 3

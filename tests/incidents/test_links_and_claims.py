@@ -158,7 +158,9 @@ def test_the_published_figures_stand_side_by_side_each_with_its_own_scope() -> N
         ("Hama", 255),
         ("Homs", 12),
     ]
-    line = next(line for line in story("incident", incident.pk) if line.fields.get("to", {}).get("source", "")[:6] == "Syrian")
+    line = next(
+        line for line in story("incident", incident.pk) if line.fields.get("to", {}).get("source", "")[:6] == "Syrian"
+    )
     assert line.fields["to"]["breakdown"][0] == {"dimension": "area", "category": "Latakia", "count": 683}
 
 

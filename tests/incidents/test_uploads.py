@@ -120,7 +120,12 @@ def test_a_file_becomes_an_item_of_the_incident_with_the_announced_description(s
     }
     assert plain(item) == PHOTO
     assert item.original_name == "صورة 1.jpg"
-    assert (item.created_edtf, item.created_basis, item.graphic, item.source) == ("2025-03-08~", "source", True, "Channel 4")
+    assert (item.created_edtf, item.created_basis, item.graphic, item.source) == (
+        "2025-03-08~",
+        "source",
+        True,
+        "Channel 4",
+    )
     link = Link.objects.get(item=item)
     assert (link.stance, link.reasons, link.information_credibility) == ("supports", "Filmed at the place.", 3)
     assert [line.type for line in story("item", item.pk)] == [Type.RECEIVE, Type.TAG]
@@ -280,8 +285,13 @@ class Broken(BytesIO):
     ],
 )
 def test_a_file_that_does_not_arrive_whole_is_refused_in_words_and_leaves_nothing(
-    sender: Sender, case: str, status: int, code: str, stored: Callable[[], set[Path]],
-    monkeypatch: pytest.MonkeyPatch, settings: Any,
+    sender: Sender,
+    case: str,
+    status: int,
+    code: str,
+    stored: Callable[[], set[Path]],
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
 ) -> None:
     meta: dict[str, Any] = {}
     headers: dict[str, Any] = {}

@@ -277,13 +277,13 @@ def test_who_verifies_items_sees_their_own_compartments_part(
 ) -> None:
     elsewhere = factories.make_item()
     drain()
+    there = Entry.objects.get(event_id=Event.objects.filter(compartment_id=elsewhere.compartment_id).latest("at").pk)
     browser = factories.signed_in(factories.make_user(role, compartment))
     page = text(browser.get(reverse("verification:desk")))
     assert compartment.code in page
     assert elsewhere.compartment.code not in page
     assert browser.get(reverse("verification:item", args=[items[0].accession])).status_code == 200
     assert browser.get(reverse("verification:item", args=[elsewhere.accession])).status_code == 404
-    there = Entry.objects.get(event_id=Event.objects.filter(compartment_id=elsewhere.compartment_id).latest("at").pk)
     assert browser.get(reverse("verification:entry", args=[there.index])).status_code == 404
     assert browser.get(reverse("verification:trail")).status_code == 403
     assert browser.get(reverse("verification:item_trail", args=[items[0].accession])).status_code == 403
