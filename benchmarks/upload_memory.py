@@ -3,7 +3,7 @@
     python benchmarks/upload_memory.py [--gib 4] [--kind random|zeros] [--port 8799] [--limit-mib 150]
 
 Starts an archive of its own in a temporary folder, sends one generated file over HTTP, and reads the web server's
-VmHWM (peak resident memory) from /proc before and after. Exits 1 when the peak is above the limit or the digest differs.
+VmHWM (peak resident memory) from /proc before and after. Exits 1 when the peak is above the limit or a digest differs.
 """
 
 import argparse
@@ -51,8 +51,12 @@ def main() -> int:
         finally:
             server.send_signal(signal.SIGINT)
             server.wait(60)
-    print(f"status {status}, {size / 2**30:g} GiB of {options.kind} in {seconds:.1f} s, {size / seconds / 1e6:.0f} MB/s")
-    print(f"peak resident memory of the web server: {before} MiB before, {peak} MiB after, limit {options.limit_mib} MiB")
+    print(
+        f"status {status}, {size / 2**30:g} GiB of {options.kind} in {seconds:.1f} s, {size / seconds / 1e6:.0f} MB/s"
+    )
+    print(
+        f"peak resident memory of the web server: {before} MiB before, {peak} MiB after, limit {options.limit_mib} MiB"
+    )
     same = status == 201 and told["sha256"] == sent
     print("what was sent is what is held" if same else "THE DIGESTS DIFFER")
     return 0 if same and peak <= options.limit_mib else 1
@@ -153,12 +157,8 @@ def _is_child(pid: int, found: list[int], children: dict[int, list[int]]) -> boo
 
 def peak_mib(pids: list[int]) -> int:
     """The largest VmHWM among the processes."""
-    peaks = []
-    for pid in pids:
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                peaks.append(int(line.split()[1]) // 1024)
-    return max(peaks)
+    lines = [line for pid in pids for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
+    return max(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 if __name__ == "__main__":

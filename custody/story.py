@@ -35,9 +35,9 @@ class StoryLine:
 def story(kind: str, subject_id: UUID, *, newest: int = LIMIT) -> list[StoryLine]:
     """The newest events of a subject in order of time. Raises custody.seal.SealBroken on a changed value."""
     ids = list(
-        EventSubject.objects.filter(kind=kind, subject_id=subject_id).order_by("-at", "-pk").values_list(
-            "event_id", flat=True
-        )[:newest]
+        EventSubject.objects.filter(kind=kind, subject_id=subject_id)
+        .order_by("-at", "-pk")
+        .values_list("event_id", flat=True)[:newest]
     )
     return lines(list(reversed(ids)))
 

@@ -16,15 +16,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_bytes
+from threading import Thread
+from typing import Self
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
 from custody import keys
 from evidence import store, streams
+from evidence.hashing import Digest
 from evidence.models import Blob
 
 RECEIVE_READ = 1 << 20
+FLUSH = 64 << 20  # bytes between two flushes to disk
 
 
 class ReceptionRefused(Exception):
@@ -56,13 +60,17 @@ def receive(
     Raises ReceptionRefused (413 too large, 400 cut off, 422 other digest than declared, 507 no room), StoreProblem.
     """
     blob_id, key = uuid.uuid4(), token_bytes(streams.KEY_BYTES)
-    sha256, sha512, stored = hashlib.sha256(), hashlib.sha512(), hashlib.sha256()
     encryptor = streams.Encryptor(key, associated_data(blob_id))
     limit: int = settings.SANAD_UPLOAD_LIMIT
     if declared_size is not None and declared_size > limit:
         raise _too_large(limit)
-    size = stored_size = 0
-    with _staging(blob_id) as (path, descriptor):
+    size = 0
+    with (
+        _staging(blob_id) as (path, descriptor),
+        Digest("sha256") as sha256,
+        Digest("sha512") as sha512,
+        _Ciphertext(descriptor) as stored,
+    ):
         try:
             for chunk in _arriving(chunks):
                 size += len(chunk)
@@ -71,7 +79,7 @@ def receive(
                 sha256.update(chunk)
                 sha512.update(chunk)
                 for sealed in encryptor.update(chunk):
-                    stored_size += _write(descriptor, sealed, stored)
+                    stored.write(sealed)
             if declared_size is not None and size != declared_size:
                 raise _incomplete(size, declared_size)
             if declared_sha256 is not None and sha256.hexdigest() != declared_sha256:
@@ -80,19 +88,69 @@ def receive(
                     "digest_mismatch",
                     422,
                 )
-            stored_size += _write(descriptor, encryptor.finish(), stored)
-            os.fsync(descriptor)
+            stored.write(encryptor.finish())
+            stored.make_durable()
         except OSError as problem:
             raise ReceptionRefused(
                 _("The archive has no room or cannot write now. Nothing was kept; your file is still with you."),
                 "no_room",
                 507,
             ) from problem
-        received = Received(blob_id, stored.hexdigest(), stored_size, key, sha256.hexdigest(), sha512.hexdigest(), size)
+        received = Received(
+            blob_id, stored.digest.hexdigest(), stored.size, key, sha256.hexdigest(), sha512.hexdigest(), size
+        )
         store.put(path, received.address)
-    if _digest_of_plaintext(received) != received.sha256:
-        raise store.StoreProblem("the stored bytes do not open to what was received")
+    _read_back(received)
     return received
+
+
+class _Ciphertext:
+    """Ciphertext on its way to disk: hashed beside the writing, flushed every FLUSH bytes beside the receiving."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor, self.size, self.digest = descriptor, 0, Digest("sha256")
+        self._unflushed = 0
+        self._flush: Thread | None = None
+        self._problem: OSError | None = None
+
+    def write(self, data: bytes) -> None:
+        """Raises OSError, also for a flush of earlier bytes that failed meanwhile."""
+        self.digest.update(data)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+        self.size += len(data)
+        self._unflushed += len(data)
+        if self._unflushed >= FLUSH:
+            self._wait()
+            self._flush, self._unflushed = Thread(target=self._sync, daemon=True), 0
+            self._flush.start()
+
+    def make_durable(self) -> None:
+        self._wait()
+        os.fsync(self._descriptor)
+
+    def _sync(self) -> None:
+        try:
+            os.fdatasync(self._descriptor)
+        except OSError as problem:
+            self._problem = problem
+
+    def _wait(self) -> None:
+        if self._flush is not None:
+            self._flush.join()
+            self._flush = None
+        if self._problem is not None:
+            raise self._problem
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """The descriptor is closed after this: no flush may still be using its number."""
+        if self._flush is not None:
+            self._flush.join()
+        self.digest.close()
 
 
 def make_blob(received: Received) -> Blob:
@@ -142,16 +200,36 @@ def key_commitment(key: bytes) -> str:
     return hashlib.sha256(b"archive/key-commitment/v1" + key).hexdigest()
 
 
-def _digest_of_plaintext(received: Received) -> str:
-    hasher = hashlib.sha256()
-    with store.open_address(received.address) as handle:
-        opened = streams.decrypt_file(handle, received.stored_size, received.key, associated_data(received.blob_id))
+def _read_back(received: Received) -> None:
+    """Read it all again. Raises StoreProblem unless it is what was written and opens to what came."""
+    with (
+        store.open_address(received.address) as handle,
+        Digest("sha256") as stored,
+        Digest("sha256") as plain,
+    ):
+        position = 0
+
+        def read_at(offset: int, length: int) -> bytes:
+            nonlocal position
+            handle.seek(offset)
+            data = handle.read(length)
+            if offset + len(data) > position:  # the header is read once more with its segment
+                stored.update(data[position - offset :])
+                position = offset + len(data)
+            return data
+
         try:
+            opened = streams.Decryptor(read_at, received.stored_size, received.key, associated_data(received.blob_id))
             for piece in opened.read():
-                hasher.update(piece)
+                plain.update(piece)
         except streams.StreamBroken as problem:
-            raise store.StoreProblem(str(problem)) from problem
-    return hasher.hexdigest()
+            raise store.StoreProblem(f"the store gave back other bytes than it was given: {problem}") from problem
+        except OSError as problem:
+            raise store.StoreProblem(f"the store could not read: {problem.strerror}") from problem
+        if handle.read(1) or position != received.stored_size or stored.hexdigest() != received.address:
+            raise store.StoreProblem("the store gave back other bytes than it was given")
+        if plain.hexdigest() != received.sha256:
+            raise store.StoreProblem("the stored bytes do not open to what was received")
 
 
 @contextmanager
@@ -172,14 +250,6 @@ def _staging(blob_id: uuid.UUID) -> Iterator[tuple[Path, int]]:
     finally:
         os.close(descriptor)
         path.unlink(missing_ok=True)
-
-
-def _write(descriptor: int, data: bytes, hasher: "hashlib._Hash") -> int:
-    hasher.update(data)
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-    return len(data)
 
 
 def _arriving(chunks: Iterable[bytes]) -> Iterator[bytes]:

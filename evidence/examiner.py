@@ -74,8 +74,10 @@ def by_puremagic(head: bytes, libmagic: str) -> str:
 
 
 def by_libmagic(head: bytes) -> str:
+    # First: it points python-magic to the library of its wheel, which alone reads the wheel's magic file.
+    import pylibmagic  # noqa: F401, I001
+
     import magic
-    import pylibmagic  # noqa: F401  points python-magic to the library of its wheel
 
     try:
         media_type = str(magic.Magic(mime=True).from_buffer(head))

@@ -3,6 +3,7 @@
 import contextlib
 from uuid import UUID
 
+from django.db import transaction
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 
@@ -16,5 +17,6 @@ def defer_examination(item_id: UUID, *, again: bool = False) -> None:
     """
     name = f"item/{item_id}"
     task = app.configure_task(EXAMINE, lock=name, queueing_lock=name if again else None)
-    with contextlib.suppress(AlreadyEnqueued):
+    # The savepoint: being asked for already must not break the caller's transaction.
+    with contextlib.suppress(AlreadyEnqueued), transaction.atomic():
         task.defer(item_id=str(item_id))

@@ -49,18 +49,21 @@ class Encryptor:
 
     def update(self, data: bytes | memoryview) -> Iterator[bytes]:
         """The next complete segments. One is held back until more bytes prove it is not the last."""
-        self._buffer += data
-        room = FIRST_PLAIN if self._index == 0 else PLAIN_SEGMENT
-        while len(self._buffer) > room:
-            yield self._segment(bytes(self._buffer[:room]), last=False)
-            del self._buffer[:room]
-            room = PLAIN_SEGMENT
+        given = memoryview(data)
+        while given:
+            room = (FIRST_PLAIN if self._index == 0 else PLAIN_SEGMENT) - len(self._buffer)
+            if room == 0:
+                yield self._segment(self._buffer, last=False)
+                self._buffer = bytearray()
+                continue
+            self._buffer += given[:room]
+            given = given[room:]
 
     def finish(self) -> bytes:
         """The last segment. The stream is authentic only with it."""
-        return self._segment(bytes(self._buffer), last=True)
+        return self._segment(self._buffer, last=True)
 
-    def _segment(self, plain: bytes, *, last: bool) -> bytes:
+    def _segment(self, plain: bytes | bytearray, *, last: bool) -> bytes:
         sealed = self._aead.encrypt(_nonce(self._prefix, self._index, last=last), plain, None)
         if self._index == 0:
             sealed = self._header + sealed

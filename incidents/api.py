@@ -29,7 +29,7 @@ from incidents.serializers import (
     LinkSerializer,
     LinkWriteSerializer,
     NewIncidentSerializer,
-    ReasonSerializer,
+    WithdrawalSerializer,
     StatusSerializer,
     ViolationCategorySerializer,
 )
@@ -158,10 +158,10 @@ class LinkViewSet(viewsets.GenericViewSet[Link]):
         )
         return Response(LinkSerializer(link).data)
 
-    @extend_schema(request=ReasonSerializer, responses=LinkSerializer)
+    @extend_schema(request=WithdrawalSerializer, responses=LinkSerializer)
     @action(detail=True, methods=["post"])
     def withdraw(self, request: Request, pk: str) -> Response:
-        said = _valid(ReasonSerializer(data=request.data))
+        said = _valid(WithdrawalSerializer(data=request.data))
         link = actions.withdraw_link(by=person(request), at=timezone.now(), link=self._seen(pk), **said)
         return Response(LinkSerializer(link).data)
 
@@ -179,10 +179,10 @@ class ClaimViewSet(viewsets.GenericViewSet[Claim]):
     def retrieve(self, request: Request, pk: str) -> Response:
         return Response(ClaimSerializer(self._seen(pk)).data)
 
-    @extend_schema(request=ReasonSerializer, responses=ClaimSerializer)
+    @extend_schema(request=WithdrawalSerializer, responses=ClaimSerializer)
     @action(detail=True, methods=["post"])
     def withdraw(self, request: Request, pk: str) -> Response:
-        said = _valid(ReasonSerializer(data=request.data))
+        said = _valid(WithdrawalSerializer(data=request.data))
         claim = claims.withdraw_claim(by=person(request), at=timezone.now(), claim=self._seen(pk), **said)
         return Response(ClaimSerializer(claim).data)
 

@@ -40,13 +40,14 @@ class Question:
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> "Question":
         """The question of a query string; what is no value of its part asks for nothing."""
+        given = {name: str(value).replace("\0", "") for name, value in given.items()}
         return cls(
             q=str(given.get("q", "")).strip()[:LONGEST_QUERY],
             compartment=str(given.get("compartment", ""))[:20],
             category=str(given.get("category", ""))[:60],
             status=_one_of(given.get("status"), Status.values),
             governorate=_one_of(given.get("governorate"), Governorate.values),
-            place=str(given.get("place", ""))[:200].replace("\0", ""),
+            place=str(given.get("place", ""))[:200],
             since=_day(given.get("since")),
             until=_day(given.get("until")),
             has=_one_of(given.get("has"), ["items", "no-items", "claims", "no-claims"]),
@@ -67,7 +68,7 @@ def asked(incidents: QuerySet[Incident], question: Question) -> QuerySet[Inciden
     for word in normalised(question.q).split()[:MOST_WORDS] if question.q else []:
         incidents = incidents.filter(search__contains=word)
     exact = {
-        "compartment__code": question.compartment.replace("\0", ""),
+        "compartment__code": question.compartment,
         "status": question.status,
         "governorate": question.governorate,
         "place_name": question.place,
@@ -75,7 +76,7 @@ def asked(incidents: QuerySet[Incident], question: Question) -> QuerySet[Inciden
     incidents = incidents.filter(**{name: value for name, value in exact.items() if value})
     if question.category:
         held = Incident.categories.through.objects.filter(
-            incident=OuterRef("pk"), violationcategory__code=question.category.replace("\0", "")
+            incident=OuterRef("pk"), violationcategory__code=question.category
         )
         incidents = incidents.filter(Exists(held))
     dated = Q(happened_earliest__isnull=False) | Q(happened_latest__isnull=False)

@@ -58,6 +58,7 @@ class IncidentWriteSerializer(serializers.ModelSerializer[Incident]):
     class Meta:
         model = Incident
         fields = (*DESCRIBED, "categories", "reason")
+        validators: list[Any] = []  # the action says whether a code is taken: an empty one gets the next number
 
 
 class NewIncidentSerializer(IncidentWriteSerializer):
@@ -74,7 +75,7 @@ class StatusSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=500)
 
 
-class ReasonSerializer(serializers.Serializer[Any]):
+class WithdrawalSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=500)
 
 

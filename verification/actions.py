@@ -266,9 +266,10 @@ def read_trail(
         recent = EventSubject.objects.filter(
             kind=kind, subject_id=subject.id, at__gt=datetime.fromtimestamp(since, at.tzinfo)
         )
-        if not copy and Event.objects.filter(
-            type=Type.READ_TRAIL, agent_id=by.id, pk__in=recent.values("event_id")
-        ).exists():
+        if (
+            not copy
+            and Event.objects.filter(type=Type.READ_TRAIL, agent_id=by.id, pk__in=recent.values("event_id")).exists()
+        ):
             return
         record(
             Type.READ_TRAIL,

@@ -120,4 +120,3 @@ class TrailForm(forms.Form):
         if chosen["until"]:
             result &= Q(at__lt=datetime.combine(chosen["until"], time.min, UTC) + timedelta(days=1))
         return result
-

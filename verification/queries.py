@@ -106,8 +106,11 @@ def coverage(user: User) -> list[Coverage]:
     counts: dict[str, Any] = {f"figure_{figure.name}": Count("pk", filter=condition(figure, now)) for figure in Figure}
     counts["figure_ALL"] = Count("pk")
     checked = Q(last_outcome=FixityOutcome.OK)
-    rows = verifiable(user).order_by().values("compartment_id").annotate(
-        **counts, oldest=Min("last_verified_at", filter=checked)
+    rows = (
+        verifiable(user)
+        .order_by()
+        .values("compartment_id")
+        .annotate(**counts, oldest=Min("last_verified_at", filter=checked))
     )
     found: dict[UUID, Any] = {row["compartment_id"]: row for row in rows}
     result = []
@@ -148,8 +151,10 @@ def runs_seen(user: User) -> QuerySet[Run]:
 def results_seen(user: User, run: Run) -> QuerySet[RunResult]:
     """What a run found of the items a person may see: what failed first, then by accession number."""
     bad = Case(When(outcome__in=FAILED, then=0), default=1, output_field=IntegerField())
-    return permitted(user, "runresult.view", RunResult.objects.filter(run=run)).annotate(bad=bad).order_by(
-        "bad", "accession"
+    return (
+        permitted(user, "runresult.view", RunResult.objects.filter(run=run))
+        .annotate(bad=bad)
+        .order_by("bad", "accession")
     )
 
 

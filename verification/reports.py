@@ -147,9 +147,7 @@ def areas(user: User, active: str) -> list[dict[str, Any]]:
 def row_urls(row: Coverage) -> dict[str, str]:
     """The lists behind the figures of one compartment, by the figure's name in lower case."""
     base = {"compartment": row.compartment.code} if row.compartment else {}
-    return {
-        figure.name.lower(): with_query("verification:items", {"figure": figure.value} | base) for figure in Figure
-    }
+    return {figure.name.lower(): with_query("verification:items", {"figure": figure.value} | base) for figure in Figure}
 
 
 def item_filters(figure: Figure, compartment: Compartment | None, places: Sequence[Compartment]) -> dict[str, Any]:

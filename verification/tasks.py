@@ -19,9 +19,7 @@ STRETCH = 60.0  # seconds of one run before other jobs get their turn
 ATTEMPTS = 5
 
 
-@app.task(
-    name=jobs.VERIFY_RUN, retry=RetryStrategy(max_attempts=ATTEMPTS, exponential_wait=4), pass_context=True
-)
+@app.task(name=jobs.VERIFY_RUN, retry=RetryStrategy(max_attempts=ATTEMPTS, exponential_wait=4), pass_context=True)
 def verify_run(context: JobContext, *, run_id: str) -> None:
     """Work on a run for a stretch and queue the next one. Gives the run up when it failed ATTEMPTS times in a row."""
     close_old_connections()

@@ -98,9 +98,7 @@ def rows(user: User, found: Sequence[Event]) -> list[Row]:
     head = newest_checkpoint()
     signed = head.size if head else 0
     agents = names_of(event.agent_id for event in found)
-    codes = dict(
-        Compartment.objects.filter(pk__in={event.compartment_id for event in found}).values_list("pk", "code")
-    )
+    codes = dict(Compartment.objects.filter(pk__in={event.compartment_id for event in found}).values_list("pk", "code"))
     subjects: defaultdict[UUID, list[EventSubject]] = defaultdict(list)
     for subject in EventSubject.objects.filter(event_id__in=ids).order_by("pk"):
         if ":" not in subject.kind:  # the kinds with a colon are notes of the archive to itself

@@ -135,8 +135,10 @@ def runs(request: HttpRequest) -> HttpResponse:
     """Recent runs, and the form for a new one; ticked items of a list arrive here as a selection."""
     user = person(request)
     require_anywhere(user, "item.verify")
-    form = RunForm(_posted(request), user=user) if request.method == "POST" else RunForm(
-        initial={"scope": Scope.EVERYTHING.value}, user=user
+    form = (
+        RunForm(_posted(request), user=user)
+        if request.method == "POST"
+        else RunForm(initial={"scope": Scope.EVERYTHING.value}, user=user)
     )
     if request.method == "POST" and form.is_valid():
         chosen = form.cleaned_data

@@ -275,7 +275,7 @@ class ConsentForm(forms.Form):
         label=_("How they may appear"), choices=IdentityLevel.choices, widget=forms.RadioSelect
     )
     purposes = forms.MultipleChoiceField(
-        label=_("For what"), choices=Purpose.choices, required=False, widget=forms.CheckboxSelectMultiple
+        label=_("For what"), choices=Purpose.choices, widget=forms.CheckboxSelectMultiple
     )
     recipients = forms.MultipleChoiceField(
         label=_("To whom"), choices=RecipientKind.choices, required=False, widget=forms.CheckboxSelectMultiple
@@ -288,7 +288,7 @@ class ConsentForm(forms.Form):
         help_text=_("Organisations and offices, one on each line."),
     )
     recording_media = forms.MultipleChoiceField(
-        label=_("In which form"), choices=Medium.choices, required=False, widget=forms.CheckboxSelectMultiple
+        label=_("In which form"), choices=Medium.choices, widget=forms.CheckboxSelectMultiple
     )
     recontact = forms.BooleanField(label=_("May be contacted again"), required=False)
     language = forms.CharField(
@@ -318,6 +318,11 @@ class ConsentForm(forms.Form):
         widget=forms.TextInput(attrs={"dir": "ltr", "autocomplete": "off"}),
         help_text=_("Accession number of the item that shows it. It names the witness and never leaves the archive."),
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.is_bound and self.data.get("identity_level") == IdentityLevel.NOT_AT_ALL:
+            self.fields["purposes"].required = self.fields["recording_media"].required = False
 
     @classmethod
     def after(cls, newest: Consent | None, by: User, data: Any = None) -> "ConsentForm":

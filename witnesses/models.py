@@ -5,6 +5,7 @@ import uuid
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Compartment
@@ -21,6 +22,14 @@ from witnesses.vocabulary import (
     Vulnerability,
     WitnessKind,
 )
+
+
+def language_name(code: str) -> str:
+    """The name of a language in the reader's own, by its code; the code where it has none here."""
+    try:
+        return str(get_language_info(code.strip().lower())["name_translated"])
+    except KeyError:
+        return code
 
 
 class Numbering(models.Model):
@@ -258,6 +267,10 @@ class Consent(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+    @property
+    def language_name(self) -> str:
+        return language_name(self.language)
 
     @property
     def purpose_labels(self) -> list[str]:

@@ -21,7 +21,7 @@ from custody.story import story
 from witnesses import actions
 from witnesses.consent import newest_consents, state_of
 from witnesses.forms import NewTestimonyForm, ReasonForm, RecordingForm, TestimonyForm, TextForm, posted
-from witnesses.models import Recording, Testimony, Witness
+from witnesses.models import Recording, Testimony, Witness, language_name
 from witnesses.queries import recordings_of
 from witnesses.state import ACTS, require_act
 from witnesses.tellings import told
@@ -103,7 +103,7 @@ def _facts(testimony: Testimony) -> list[tuple[Any, ...]]:
         (_("Interview"), edtf(testimony.interview_edtf)),
         (_("Place"), where, bdi(testimony.place_name_ar) if both else ""),
         (_("Centre"), centre, testimony.get_precision_display() if testimony.precision else ""),
-        (_("Language"), bdi(testimony.language)),
+        (_("Language"), bdi(language_name(testimony.language))),
         (_("Interpreter"), bdi(testimony.interpreter) if testimony.interpreter else _("none")),
         (_("Interviewer"), bdi(testimony.interviewer.display_name)),
         (_("Others present"), bdi(testimony.others_present) if testimony.others_present else _("nobody")),

@@ -117,7 +117,7 @@ class ConsentState(models.TextChoices):
     def tone(self) -> str:
         """How a badge shows it; the label always says it too."""
         tones = {"none": "warn", "in_force": "ok", "expiring": "warn", "expired": "danger", "withdrawn": "danger"}
-        return tones.get(self.value, "neutral")
+        return tones.get(self.value, "")
 
 
 #: The form in which an item of a kind would be given on; other kinds are not known well enough to be given.

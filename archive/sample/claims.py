@@ -46,7 +46,7 @@ CLAIMS: tuple[tuple[dict[str, Any], tuple[tuple[str, str, int], ...]], ...] = (
                 "beside them 238 security personnel, whom the 1,426 do not include."
             ),
         },
-        (("status", "Dead with verified names", 1426), ("status", "Security personnel, counted beside them", 238)),
+        (("", "Dead with verified names", 1426), ("", "Security personnel, counted beside them", 238)),
     ),
     (
         {
@@ -59,11 +59,11 @@ CLAIMS: tuple[tuple[dict[str, Any], tuple[tuple[str, str, int], ...]], ...] = (
             "measure": "killed",
             "scope_area": "Syria's coastal region",
             "period_edtf": "2025-03~",
-            "who_counts": "People killed",
+            "who_counts": "People killed, stated as “about 1,400”",
             "as_of": date(2025, 8, 14),
             "minimum": 1400,
             "maximum": 1400,
-            "note": "A real published figure, not part of the fiction. Stated as “about 1,400”: rounded by its source.",
+            "note": "A real published figure, not part of the fiction. Stated as “about 1,400”: its source rounded it.",
         },
         (),
     ),

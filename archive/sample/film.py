@@ -83,4 +83,6 @@ def _number(name: int, value: int) -> bytes:
 
 def _element(name: int, content: bytes) -> bytes:
     code = name.to_bytes((name.bit_length() + 7) // 8, "big")
-    return code + (len(content) | 1 << 56).to_bytes(8, "big") + content
+    length = len(content)
+    size = bytes([0x80 | length]) if length < 0x7F else (length | 1 << 56).to_bytes(8, "big")
+    return code + size + content

@@ -259,6 +259,7 @@ INCIDENTS = (
 
 #: What became of them once their items were linked: (incident, status, reason).
 STATUSES = (
+    ("overview", Status.UNDER_REVIEW, "Three sources, three scopes: no resolution between them is recorded."),
     ("qadmus", Status.UNDER_REVIEW, "Three items agree; a second analyst reads them."),
     ("tartus", Status.UNDER_REVIEW, "An exculpatory item came in: to be weighed before anything is concluded."),
     ("latakia", Status.CLOSED, "A technical fault explains what happened; no violation was found."),

@@ -8,103 +8,113 @@ import custody.vocabulary
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Entry',
+            name="Entry",
             fields=[
-                ('index', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('event_id', models.UUIDField(unique=True)),
-                ('entry', models.BinaryField()),
-                ('leaf_hash', models.BinaryField()),
+                ("index", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("event_id", models.UUIDField(unique=True)),
+                ("entry", models.BinaryField()),
+                ("leaf_hash", models.BinaryField()),
             ],
         ),
         migrations.CreateModel(
-            name='Pending',
+            name="Pending",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('event_id', models.UUIDField(unique=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("event_id", models.UUIDField(unique=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
         ),
         migrations.CreateModel(
-            name='SubjectKey',
+            name="SubjectKey",
             fields=[
-                ('subject_id', models.UUIDField(primary_key=True, serialize=False)),
-                ('wrapped', models.BinaryField()),
+                ("subject_id", models.UUIDField(primary_key=True, serialize=False)),
+                ("wrapped", models.BinaryField()),
             ],
         ),
         migrations.CreateModel(
-            name='Checkpoint',
+            name="Checkpoint",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('size', models.BigIntegerField()),
-                ('root', models.BinaryField()),
-                ('note', models.TextField()),
-                ('signed_at', models.DateTimeField()),
-                ('chain', models.BinaryField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("size", models.BigIntegerField()),
+                ("root", models.BinaryField()),
+                ("note", models.TextField()),
+                ("signed_at", models.DateTimeField()),
+                ("chain", models.BinaryField()),
             ],
             options={
-                'indexes': [models.Index(fields=['-size', '-signed_at'], name='checkpoint_newest')],
+                "indexes": [models.Index(fields=["-size", "-signed_at"], name="checkpoint_newest")],
             },
         ),
         migrations.CreateModel(
-            name='Disclosure',
+            name="Disclosure",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('event_id', models.UUIDField()),
-                ('field', models.CharField(max_length=32)),
-                ('subject_id', models.UUIDField()),
-                ('sealed', models.BinaryField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("event_id", models.UUIDField()),
+                ("field", models.CharField(max_length=32)),
+                ("subject_id", models.UUIDField()),
+                ("sealed", models.BinaryField()),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('event_id', 'field'), name='disclosure_once')],
+                "constraints": [models.UniqueConstraint(fields=("event_id", "field"), name="disclosure_once")],
             },
         ),
         migrations.CreateModel(
-            name='Event',
+            name="Event",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('type', models.CharField(choices=custody.vocabulary.types, max_length=40)),
-                ('outcome', models.CharField(choices=[('success', 'Done'), ('failure', 'Failed'), ('refused', 'Refused')], max_length=10)),
-                ('at', models.DateTimeField()),
-                ('agent_id', models.UUIDField()),
-                ('compartment_id', models.UUIDField(null=True)),
-                ('entry', models.BinaryField()),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("type", models.CharField(choices=custody.vocabulary.types, max_length=40)),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[("success", "Done"), ("failure", "Failed"), ("refused", "Refused")], max_length=10
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                ("agent_id", models.UUIDField()),
+                ("compartment_id", models.UUIDField(null=True)),
+                ("entry", models.BinaryField()),
             ],
             options={
-                'indexes': [models.Index(fields=['-at', '-id'], name='event_newest'), models.Index(fields=['compartment_id', '-at'], name='event_compartment'), models.Index(fields=['agent_id', '-at'], name='event_agent'), models.Index(fields=['type', '-at'], name='event_type')],
+                "indexes": [
+                    models.Index(fields=["-at", "-id"], name="event_newest"),
+                    models.Index(fields=["compartment_id", "-at"], name="event_compartment"),
+                    models.Index(fields=["agent_id", "-at"], name="event_agent"),
+                    models.Index(fields=["type", "-at"], name="event_type"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='EventSubject',
+            name="EventSubject",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('event_id', models.UUIDField()),
-                ('kind', models.CharField(max_length=20)),
-                ('subject_id', models.UUIDField()),
-                ('at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("event_id", models.UUIDField()),
+                ("kind", models.CharField(max_length=20)),
+                ("subject_id", models.UUIDField()),
+                ("at", models.DateTimeField()),
             ],
             options={
-                'indexes': [models.Index(fields=['kind', 'subject_id', 'at'], name='subject_story')],
-                'constraints': [models.UniqueConstraint(fields=('event_id', 'kind', 'subject_id'), name='subject_once')],
+                "indexes": [models.Index(fields=["kind", "subject_id", "at"], name="subject_story")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("event_id", "kind", "subject_id"), name="subject_once")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Tile',
+            name="Tile",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('level', models.SmallIntegerField()),
-                ('index', models.BigIntegerField()),
-                ('hashes', models.BinaryField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("level", models.SmallIntegerField()),
+                ("index", models.BigIntegerField()),
+                ("hashes", models.BinaryField()),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('level', 'index'), name='tile_once')],
+                "constraints": [models.UniqueConstraint(fields=("level", "index"), name="tile_once")],
             },
         ),
     ]

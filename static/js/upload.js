@@ -144,13 +144,16 @@ class Uploader {
   }
 
   async start() {
+    if (this.describing) return;
     this.find("[data-problem]").hidden = true;
-    this.running = true;
-    if (!(await this.describe())) {
-      this.running = false;
-      this.totals();
-      return;
-    }
+    this.running = false; // nothing leaves before the archive has said yes to the description
+    this.describing = true;
+    this.totals();
+    const described = await this.describe();
+    this.describing = false;
+    this.running = described;
+    this.totals();
+    if (!described) return;
     for (const entry of this.entries) if (entry.state === "paused") this.state(entry, "ready");
     this.announce(this.words.say("started"));
     this.next();
@@ -317,7 +320,7 @@ class Uploader {
     const busy = this.busy();
     const speed = busy && this.speed ? [this.words.say("speed", this.words.size(this.speed)), this.words.say("left", this.words.time((size - done) / this.speed))] : [];
     this.find("[data-total-speed]").textContent = speed.join(" · ");
-    this.find("[data-send]").hidden = this.running || !this.entries.some((entry) => ["ready", "hashing"].includes(entry.state));
+    this.find("[data-send]").hidden = this.running || this.describing || !this.entries.some((entry) => ["ready", "hashing"].includes(entry.state));
     this.find("[data-pause]").hidden = !this.running || !busy;
     this.find("[data-resume]").hidden = this.running || !this.entries.some((entry) => entry.state === "paused");
     this.find("[data-retry-all]").hidden = busy || !this.entries.some((entry) => entry.state === "failed" && entry.file);

@@ -15,6 +15,10 @@ from custody.signer import sign_head
 from custody.vocabulary import Outcome, Type
 
 GUARDED = ("event", "eventsubject", "entry", "checkpoint", "disclosure", "tile")
+#: What an owner who knows the format writes over the only tile of a small ledger.
+TILE_OF_THE_LEAVES = (
+    "UPDATE custody_tile SET hashes = (SELECT string_agg(leaf_hash, ''::bytea ORDER BY \"index\") FROM custody_entry)"
+)
 _start = datetime(2025, 3, 10, 8, tzinfo=UTC)
 _minutes = count()
 
@@ -58,4 +62,5 @@ def as_owner(statement: str, *parameters: Any) -> int:
         for table in GUARDED:
             cursor.execute(f"ALTER TABLE custody_{table} DISABLE TRIGGER USER")
         cursor.execute(statement, parameters)
-        return cursor.rowcount
+        touched: int = cursor.rowcount
+        return touched

@@ -1,4 +1,4 @@
-"""`manage.py sequencer`: at work until told to stop, through outages and kills, and loud when the ledger was changed."""
+"""`manage.py sequencer`: at work until told to stop, through outages and kills, and loud about a changed ledger."""
 
 import json
 import os
@@ -130,7 +130,9 @@ def test_it_outlives_the_loss_of_its_database_connection(tmp_path: Path) -> None
         wait_for(all_signed, log)
         for round_ in range(2):
             with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [NAME])
+                cursor.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [NAME]
+                )
                 assert cursor.fetchall()
             happen()
             wait_for(all_signed, log)

@@ -94,7 +94,10 @@ def test_killed_between_its_steps_it_leaves_everything_as_it_was_and_does_it_lat
     def killed(*_: Any, **__: Any) -> Any:
         raise DatabaseError("the connection was lost")
 
-    monkeypatch.setattr(*((Tile.objects, "bulk_create", killed) if step == "tiles" else (Pending.objects, "filter", killed)))
+    if step == "tiles":
+        monkeypatch.setattr(Tile.objects, "bulk_create", killed)
+    else:
+        monkeypatch.setattr(Pending.objects, "filter", killed)
     with pytest.raises(DatabaseError):
         sequence_once()
     monkeypatch.undo()
@@ -133,8 +136,7 @@ def test_every_event_of_sixteen_writers_gets_one_place_while_two_sequencers_drai
 
     def write() -> None:
         try:
-            for _ in range(each):
-                recorded.append(happen(fields={"purpose": "at once"}))
+            recorded.extend(happen(fields={"purpose": "at once"}) for _ in range(each))
         except BaseException as problem:
             problems.append(problem)
         finally:

@@ -17,7 +17,7 @@ from custody.verify import check_checkpoint
 from ledger.checkpoint import open_checkpoint
 from ledger.merkle import CompactTree, empty_root, root_of
 from ledger.note import decode_vkey
-from tests.custody.ledgers import as_owner, happen, signed_ledger
+from tests.custody.ledgers import TILE_OF_THE_LEAVES, as_owner, happen, signed_ledger
 
 pytestmark = pytest.mark.django_db
 
@@ -126,9 +126,7 @@ def test_a_missing_entry_not_signed_yet_is_refused() -> None:
 
 def test_an_entry_changed_under_a_signed_head_is_refused_when_everything_is_hashed_again() -> None:
     signed_ledger(4)
-    as_owner(
-        'UPDATE custody_entry SET entry = overlay(entry placing \'x\'::bytea from 20) WHERE "index" = 1'
-    )
+    as_owner("UPDATE custody_entry SET entry = overlay(entry placing 'x'::bytea from 20) WHERE \"index\" = 1")
     with pytest.raises(SignerRefused, match="the first 4 entries are not those that were signed"):
         sign_head(rederive=True)
 
@@ -137,9 +135,7 @@ def test_an_entry_rewritten_with_its_hash_and_its_tile_is_refused_as_well() -> N
     signed_ledger(4)
     as_owner("""UPDATE custody_entry SET entry = overlay(entry placing 'x'::bytea from 20) WHERE "index" = 1""")
     as_owner("UPDATE custody_entry SET leaf_hash = sha256('\\x00'::bytea || entry)")
-    as_owner(
-        "UPDATE custody_tile SET hashes = (SELECT string_agg(leaf_hash, ''::bytea ORDER BY \"index\") FROM custody_entry)"
-    )
+    as_owner(TILE_OF_THE_LEAVES)
     with pytest.raises(SignerRefused, match="not those that were signed"):
         sign_head(rederive=True)
 

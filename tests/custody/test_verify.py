@@ -11,7 +11,7 @@ from custody.models import Disclosure, Entry, Event
 from custody.sequencer import drain
 from custody.signer import sign_head
 from custody.verify import faults
-from tests.custody.ledgers import as_owner, happen, signed_ledger
+from tests.custody.ledgers import TILE_OF_THE_LEAVES, as_owner, happen, signed_ledger
 
 pytestmark = pytest.mark.django_db
 
@@ -41,8 +41,11 @@ def test_progress_counts_entries_up_to_the_last() -> None:
     assert seen == [(256, 300), (300, 300), (300, 300)]
 
 
+THIRD = '(SELECT event_id FROM custody_entry WHERE "index" = 2)'
+
+
 def changed_event(column: str, value: str) -> str:
-    return f'UPDATE custody_event SET {column} = {value} WHERE id = (SELECT event_id FROM custody_entry WHERE "index" = 2)'
+    return f"UPDATE custody_event SET {column} = {value} WHERE id = {THIRD}"
 
 
 @pytest.mark.parametrize(
@@ -62,8 +65,10 @@ def changed_event(column: str, value: str) -> str:
             "entry 2: is not the entry of its event",
         ),
         (
-            'UPDATE custody_entry SET "index" = 4 - "index" + 1000 WHERE "index" IN (1, 3);'
-            'UPDATE custody_entry SET "index" = "index" - 1000 WHERE "index" >= 1000',
+            (
+                'UPDATE custody_entry SET "index" = 4 - "index" + 1000 WHERE "index" IN (1, 3);'
+                'UPDATE custody_entry SET "index" = "index" - 1000 WHERE "index" >= 1000'
+            ),
             "checkpoint 5: the stored entries do not lead to its signed root: one of the entries 0 to 4 was changed",
         ),
         (
@@ -77,8 +82,10 @@ def changed_event(column: str, value: str) -> str:
         (changed_event("compartment_id", "gen_random_uuid()"), "entry 2: its event row was changed: compartment"),
         (changed_event("entry", "''::bytea"), "entry 2: is not the one its event was recorded with"),
         (
-            'UPDATE custody_eventsubject SET subject_id = gen_random_uuid() WHERE event_id = '
-            '(SELECT event_id FROM custody_entry WHERE "index" = 2)',
+            (
+                "UPDATE custody_eventsubject SET subject_id = gen_random_uuid() WHERE event_id = "
+                '(SELECT event_id FROM custody_entry WHERE "index" = 2)'
+            ),
             "entry 2: the rows that say what it is about were changed",
         ),
         (
@@ -86,43 +93,65 @@ def changed_event(column: str, value: str) -> str:
             "entry 2: the rows that say what it is about were changed",
         ),
         (
-            "INSERT INTO custody_eventsubject (event_id, kind, subject_id, at) SELECT event_id, 'user', "
-            'gen_random_uuid(), now() FROM custody_entry WHERE "index" = 2',
+            (
+                "INSERT INTO custody_eventsubject (event_id, kind, subject_id, at) SELECT event_id, 'user', "
+                'gen_random_uuid(), now() FROM custody_entry WHERE "index" = 2'
+            ),
             "entry 2: the rows that say what it is about were changed",
         ),
         (
-            "UPDATE custody_disclosure SET sealed = overlay(sealed placing 'x'::bytea from 30) WHERE field = 'purpose' "
-            'AND event_id = (SELECT event_id FROM custody_entry WHERE "index" = 2)',
+            (
+                "UPDATE custody_disclosure SET sealed = overlay(sealed placing 'x'::bytea from 30) "
+                "WHERE field = 'purpose' "
+                'AND event_id = (SELECT event_id FROM custody_entry WHERE "index" = 2)'
+            ),
             "entry 2: its value of purpose does not open",
         ),
         (
-            "DELETE FROM custody_disclosure WHERE field = 'purpose' "
-            'AND event_id = (SELECT event_id FROM custody_entry WHERE "index" = 2)',
+            (
+                "DELETE FROM custody_disclosure WHERE field = 'purpose' "
+                'AND event_id = (SELECT event_id FROM custody_entry WHERE "index" = 2)'
+            ),
             "entry 2: its value of purpose is missing",
         ),
         (
-            "UPDATE custody_disclosure SET field = 'note' WHERE field = 'purpose' "
-            'AND event_id = (SELECT event_id FROM custody_entry WHERE "index" = 2)',
+            (
+                "UPDATE custody_disclosure SET field = 'note' WHERE field = 'purpose' "
+                'AND event_id = (SELECT event_id FROM custody_entry WHERE "index" = 2)'
+            ),
             "entry 2: a value of note stands beside it, which it does not hold",
         ),
-        ("UPDATE custody_tile SET hashes = overlay(hashes placing 'x'::bytea from 70)", "tile 0/0: is missing or was changed at entry 2"),
+        (
+            "UPDATE custody_tile SET hashes = overlay(hashes placing 'x'::bytea from 70)",
+            "tile 0/0: is missing or was changed at entry 2",
+        ),
         ("DELETE FROM custody_tile", "tile 0/0: is missing or was changed at entry 0"),
-        ("UPDATE custody_checkpoint SET size = size - 1", "checkpoint 4: the row does not say what its signed note says"),
+        (
+            "UPDATE custody_checkpoint SET size = size - 1",
+            "checkpoint 4: the row does not say what its signed note says",
+        ),
         ("UPDATE custody_checkpoint SET root = sha256('x')", "checkpoint 5: the row does not say what its signed note"),
-        ("UPDATE custody_checkpoint SET note = replace(note, E'\\n5\\n', E'\\n4\\n')", "checkpoint 5: the signature"),
+        (
+            "UPDATE custody_checkpoint SET note = replace(note, E'\\n5\\n', E'\\n4\\n')",
+            "checkpoint 5: the signature",
+        ),
         ("DELETE FROM custody_checkpoint", "checkpoint 5: is the newest signed head, and its row is missing"),
         (
             "UPDATE custody_checkpoint SET signed_at = signed_at - interval '1 day'",
             "checkpoint 5: does not follow the one before it",
         ),
         (
-            "INSERT INTO custody_event (id, type, outcome, at, agent_id, entry) VALUES "
-            "('00000000-0000-0000-0000-00000000beef', 'displaying', 'success', now(), gen_random_uuid(), '')",
+            (
+                "INSERT INTO custody_event (id, type, outcome, at, agent_id, entry) VALUES "
+                "('00000000-0000-0000-0000-00000000beef', 'displaying', 'success', now(), gen_random_uuid(), '')"
+            ),
             "event 00000000-0000-0000-0000-00000000beef: has no entry in the ledger and none is pending",
         ),
         (
-            "INSERT INTO custody_disclosure (event_id, field, subject_id, sealed) VALUES "
-            "('00000000-0000-0000-0000-00000000beef', 'purpose', gen_random_uuid(), '')",
+            (
+                "INSERT INTO custody_disclosure (event_id, field, subject_id, sealed) VALUES "
+                "('00000000-0000-0000-0000-00000000beef', 'purpose', gen_random_uuid(), '')"
+            ),
             "event 00000000-0000-0000-0000-00000000beef: is gone, and a value of it is left",
         ),
     ],
@@ -143,16 +172,15 @@ def test_a_key_destroyed_or_exchanged_is_named_by_the_values_that_do_not_open() 
     happen(subject=subject, fields={"note": "kept"})
     signed_ledger(1)
     as_owner("DELETE FROM custody_subjectkey WHERE subject_id = %s", subject.id)
-    assert sorted(found()) == [f"entry 0: its value of {field} does not open" for field in ("agent", "note", "subjects")]
+    fields = ("agent", "note", "subjects")
+    assert sorted(found()) == [f"entry 0: its value of {field} does not open" for field in fields]
 
 
 def test_a_checkpoint_taken_out_of_the_middle_is_noticed_by_the_one_after_it() -> None:
     for _ in range(3):
         signed_ledger(1)
     as_owner("DELETE FROM custody_checkpoint WHERE size = 2")
-    assert found() == [
-        "checkpoint 3: does not follow the one before it: a checkpoint was removed, added or changed"
-    ]
+    assert found() == ["checkpoint 3: does not follow the one before it: a checkpoint was removed, added or changed"]
 
 
 def test_a_database_put_back_to_an_older_true_state_is_noticed_by_the_signers_memory(
@@ -175,10 +203,16 @@ def test_a_database_put_back_to_an_older_true_state_is_noticed_by_the_signers_me
 def test_a_ledger_rewritten_throughout_by_an_owner_without_the_signers_key_is_noticed() -> None:
     """The entry, its hash, its event and its tile agree with each other: the signed root does not."""
     signed_ledger(4)
-    as_owner("""UPDATE custody_entry SET entry = replace(encode(entry, 'escape'), '"success"', '"failure"')::bytea WHERE "index" = 1""")
+    as_owner(
+        """UPDATE custody_entry SET entry = replace(encode(entry, 'escape'), '"success"', '"failure"')::bytea
+           WHERE "index" = 1"""
+    )
     as_owner("UPDATE custody_entry SET leaf_hash = sha256('\\x00'::bytea || entry)")
-    as_owner("UPDATE custody_event e SET entry = n.entry, outcome = 'failure' FROM custody_entry n WHERE n.event_id = e.id AND n.\"index\" = 1")
-    as_owner("UPDATE custody_tile SET hashes = (SELECT string_agg(leaf_hash, ''::bytea ORDER BY \"index\") FROM custody_entry)")
+    as_owner(
+        """UPDATE custody_event e SET entry = n.entry, outcome = 'failure' FROM custody_entry n
+           WHERE n.event_id = e.id AND n."index" = 1"""
+    )
+    as_owner(TILE_OF_THE_LEAVES)
     assert found() == [
         "checkpoint 4: the stored entries do not lead to its signed root: one of the entries 0 to 3 was changed"
     ]
@@ -211,7 +245,7 @@ def test_memory_stays_flat_however_long_the_ledger_is() -> None:
 
 def test_acts_recorded_while_it_is_checked_are_neither_missed_nor_faults() -> None:
     signed_ledger(300)
-    running = faults(lambda done, total: _act_meanwhile())
+    running = faults(lambda *_: _act_meanwhile())
     assert list(running) == []
 
 

@@ -107,7 +107,7 @@ def test_bytes_come_by_range_and_as_a_download(item: Item) -> None:
 def test_verifying_answers_with_outcome_and_steps(item: Item) -> None:
     answer = api(factories.make_user(Role.AUDITOR)).post(f"/api/v1/items/{item.accession}/verify/").json()
     assert answer["outcome"] == "pending"
-    assert [step["name"] for step in answer["steps"]][0] == "bytes"
+    assert answer["steps"][0]["name"] == "bytes"
     assert Event.objects.filter(type=Type.VERIFY).count() == 1
 
 
@@ -136,7 +136,5 @@ def test_page_and_api_describe_by_the_same_action(item: Item, monkeypatch: pytes
     real = actions.describe_item
     monkeypatch.setattr(actions, "describe_item", lambda **given: called.append(given["accession"]) or real(**given))
     api(item.received_by).patch(f"/api/v1/items/{item.accession}/", {"title": "a"})
-    factories.signed_in(item.received_by).post(
-        "/items/describe/", {"item": [item.accession], "language": "ar"}
-    )
+    factories.signed_in(item.received_by).post("/items/describe/", {"item": [item.accession], "language": "ar"})
     assert called == [item.accession, item.accession]

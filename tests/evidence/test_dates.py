@@ -1,5 +1,6 @@
 """Dates as evidence has them: read or refused, never guessed."""
 
+import contextlib
 from datetime import date, timedelta
 
 import pytest
@@ -67,7 +68,7 @@ def test_what_is_no_date_of_the_calendar_is_refused_in_words(text: str) -> None:
     assert refused.value.messages[0]
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.dates(date(1, 1, 1)), st.integers(0, 4000))
 def test_every_day_and_every_interval_is_read_as_it_is_written(first: date, days: int) -> None:
     last = min(first + timedelta(days=days), date.max) if first < date.max - timedelta(days=days) else first
@@ -90,7 +91,5 @@ def test_whatever_is_typed_is_a_date_with_ordered_ends_or_a_validation_error(tex
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=70))
 def test_any_unicode_text_is_read_or_refused(text: str) -> None:
-    try:
-        parse(text)
-    except ValidationError as refused:
-        assert refused.messages
+    with contextlib.suppress(ValidationError):
+        assert parse(text).text == text.strip()

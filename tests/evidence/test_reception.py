@@ -146,7 +146,7 @@ def test_ciphertext_that_does_not_open_to_what_came_is_caught(monkeypatch: pytes
 
     class Forgetful(streams.Encryptor):
         def finish(self) -> bytes:
-            self._buffer[:] = b"something else"
+            self._buffer = bytearray(b"something else")
             return super().finish()
 
     monkeypatch.setattr(streams, "Encryptor", Forgetful)
@@ -286,24 +286,18 @@ def test_the_original_name_stands_nowhere_in_the_clear() -> None:
     assert item.original_name == "Layla-at-the-checkpoint.jpg"
 
 
-def test_every_naughty_string_is_kept_as_name_title_and_description_or_refused(test_data: Path) -> None:
+def test_every_naughty_string_is_kept_as_name_title_and_description(test_data: Path) -> None:
     import json
 
     strings = json.loads((test_data / "naughty" / "blns.json").read_text())
     place = factories.make_compartment()
     by = factories.make_user(Role.INVESTIGATOR, place)
-    kept = 0
     for text in strings:
-        try:
-            item = factories.make_item(place, by=by, name=text, title=text[:200], description=text)
-        except ValidationError as refused:
-            assert set(refused.message_dict) <= {"title", "description"}
-            continue
+        item = factories.make_item(place, by=by, name=text, title=text[:200], description=text)
         stored = Item.objects.get(pk=item.pk)
         assert (stored.title, stored.description) == (text[:200], text)
         assert stored.original_name == actions.clean_name(text)
-        kept += 1
-    assert kept > 400
+    assert len(strings) > 400
 
 
 KILLED = """
@@ -323,7 +317,7 @@ if step == "while receiving":
 if step == "before linking":
     os.link = die
 if step == "before reading back":
-    store.digest = die
+    blobs._read_back = die
 if step == "before the transaction":
     received = blobs.receive([b"x" * 3_000_000]); die()
 if step == "before the event":
@@ -372,6 +366,6 @@ def test_a_process_killed_at_any_step_leaves_no_half_item(step: str) -> None:
     from datetime import timedelta
 
     reconcile(remove=True, older_than=timedelta(0))
-    assert not [path for path in Path(settings.SANAD_STAGING).glob("*.part")]
+    assert not list(Path(settings.SANAD_STAGING).glob("*.part"))
     if finished:
         assert plaintext(Item.objects.get()) == b"x" * 3_000_000

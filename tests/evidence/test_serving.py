@@ -81,7 +81,9 @@ def test_a_range_outside_the_content_is_416_and_says_the_size(video: Item, heade
     assert (response.status_code, response.headers["Content-Range"]) == (416, f"bytes */{len(DATA)}")
 
 
-@pytest.mark.parametrize("header", ["bytes=5-1", "bytes=0-1,4-5", "lines=1-2", "bytes=a-b", "bytes=-", "bytes=" + "1" * 300])
+@pytest.mark.parametrize(
+    "header", ["bytes=5-1", "bytes=0-1,4-5", "lines=1-2", "bytes=a-b", "bytes=-", "bytes=" + "1" * 300]
+)
 def test_what_is_no_single_range_gets_the_whole(video: Item, header: str) -> None:
     assert served(video, Range=header).status_code == 200
 
@@ -197,12 +199,10 @@ def test_a_changed_segment_cuts_the_connection_and_no_wrong_byte_leaves(video: I
     data = bytearray(path.read_bytes())
     data[streams.SEGMENT + 100] ^= 1
     path.write_bytes(data)
-    out = b""
+    out: list[bytes] = []
     with pytest.raises(streams.StreamBroken):
-        for piece in served(video).streaming_content:
-            out += piece
-    assert DATA.startswith(out)
-    assert len(out) == streams.FIRST_PLAIN
+        out.extend(served(video).streaming_content)
+    assert out == [DATA[: streams.FIRST_PLAIN]]
 
 
 def test_missing_bytes_cut_the_connection(video: Item) -> None:
@@ -262,7 +262,7 @@ def test_markup_can_be_read_as_text_and_a_zip_cannot() -> None:
         ("سلام".encode("utf-16"), "utf-16-le", "سلام"),
         ("a" * 262_143 + "é", "utf-8", "aaa"),
         (b"\xff\xfe\x00", "utf-16-le", ""),
-        (b"\x80\x81\x82", "utf-8", "\ufffd"),
+        (b"caf\xe9 x", "utf-8", "caf\ufffd x"),
     ],
 )
 def test_text_is_decoded_without_guessing_wildly(data: str | bytes, encoding: str, shown: str) -> None:

@@ -1,6 +1,7 @@
 """Links between items and incidents, and what sources claim."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -44,7 +45,7 @@ def test_a_link_says_in_the_story_of_item_and_incident_what_it_does_and_why() ->
         ({"information_credibility": 7}, "information_credibility"),
     ],
 )
-def test_a_link_needs_a_stance_reasons_and_grades_of_the_scale(said: dict[str, object], wrong: str) -> None:
+def test_a_link_needs_a_stance_reasons_and_grades_of_the_scale(said: dict[str, Any], wrong: str) -> None:
     with pytest.raises(ValidationError) as problem:
         factories.make_link(**said)
     assert set(problem.value.message_dict) == {wrong}
@@ -185,9 +186,7 @@ def test_the_published_figures_stand_side_by_side_each_with_its_own_scope() -> N
         ({"breakdown": [{"category": str(n), "count": n} for n in range(61)]}, "breakdown"),
     ],
 )
-def test_a_claim_without_scope_number_or_sense_is_refused_under_its_field(
-    stated: dict[str, object], wrong: str
-) -> None:
+def test_a_claim_without_scope_number_or_sense_is_refused_under_its_field(stated: dict[str, Any], wrong: str) -> None:
     with pytest.raises(ValidationError) as problem:
         factories.make_claim(**stated)
     assert wrong in problem.value.message_dict

@@ -275,7 +275,7 @@ def test_the_list_answers_its_facets_and_searches_in_any_spelling(
     query: str, expected: set[str], view: str, incident: Incident, client: Client
 ) -> None:
     here, by = incident.compartment, incident.opened_by
-    at = {"latitude": "35.3", "longitude": "35.9", "precision": "district"}
+    at: dict[str, Any] = {"latitude": "35.3", "longitude": "35.9", "precision": "district"}
     actions.edit_incident(by=by, at=timezone.now(), incident=incident, changes=at)
     factories.make_link(incident=incident)
     closed = factories.make_incident(here, by=by, title="closed", happened_edtf="2024", **at)

@@ -29,6 +29,7 @@ from evidence.models import Blob, Item
 from incidents import actions, uploads
 from incidents.bodies import DRAINED_AT_MOST
 from incidents.models import Incident, Intake, Link
+from ledger.entry import encode_entry
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -313,7 +314,7 @@ def test_a_file_that_does_not_arrive_whole_is_refused_in_words_and_leaves_nothin
     elif case == "no room":
         monkeypatch.setattr(blobs, "_write", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     elif case == "store lies":
-        monkeypatch.setattr(store, "digest", lambda address: "0" * 64)
+        monkeypatch.setattr(store, "digest", lambda *_: "0" * 64)
     response = sender.put(body, headers=headers, **meta)
     assert (response.status_code, response.json()["code"]) == (status, code)
     assert len(response.json()["detail"]) > 20
@@ -377,7 +378,7 @@ def test_who_may_not_send_is_refused_before_the_body_is_kept(
         revoke_grant(by=factories.founder(), at=timezone.now(), grant_id=grant.pk, reason="left")
     body = Unread(bytes(40_000_000))
     response = Sender(sender.incident, client).put(
-        b"", intake=intake, **{"wsgi.input": body, "CONTENT_LENGTH": "40000000"}
+        b"", intake=intake, **dict[str, Any]({"wsgi.input": body, "CONTENT_LENGTH": "40000000"})
     )
     assert response.status_code in (401, 403, 404)
     assert body.taken <= DRAINED_AT_MOST + 1
@@ -401,7 +402,7 @@ def test_when_the_ledger_refuses_neither_item_nor_link_nor_stored_bytes_remain(
     sender: Sender, stored: Callable[[], set[Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     intake = sender.intake()
-    real, calls = engine.encode_entry, []
+    real, calls = encode_entry, []
 
     def second_refused(**entry: Any) -> bytes:
         calls.append(entry["type"])

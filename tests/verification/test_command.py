@@ -32,9 +32,7 @@ def verify(capsys: pytest.CaptureFixture[str], user: User, *arguments: str) -> t
     return code, capsys.readouterr().out
 
 
-def test_everything_good_is_exit_code_0(
-    auditor: User, items: list[Item], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_everything_good_is_exit_code_0(auditor: User, items: list[Item], capsys: pytest.CaptureFixture[str]) -> None:
     code, said = verify(capsys, auditor, "--all")
     assert code == 0
     assert said.startswith("VERIFIED: ")
@@ -107,9 +105,7 @@ def test_wrong_usage_on_the_command_line_is_exit_code_3(arguments: list[str]) ->
     assert "usage:" in ended.stderr
 
 
-def test_an_interruption_cancels_the_run(
-    auditor: User, items: list[Item], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interruption_cancels_the_run(auditor: User, items: list[Item], monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(item: Item) -> Any:
         raise KeyboardInterrupt
 

@@ -17,8 +17,10 @@ from custody.engine import opened
 from custody.models import Event
 from custody.sequencer import drain
 from custody.signer import sign_head
+from custody.verify import faults
 from custody.vocabulary import Outcome, Type
 from evidence import store
+from evidence.fixity import find
 from evidence.models import FixityCheck, Item
 from tests import factories
 from verification import actions, tasks
@@ -28,9 +30,15 @@ from verification.vocabulary import Scope, State
 
 pytestmark = pytest.mark.django_db
 
+FIND = "verification.actions.find"
+
 
 def ask(by: User, scope: Scope, **more: Any) -> Run:
     return actions.request_run(by=by, at=timezone.now(), scope=scope, **more)
+
+
+#: The task as a worker calls it; of the context it reads only the attempts of the job.
+verify_run: Any = tasks.verify_run.func
 
 
 def through(run: Run) -> Run:
@@ -82,9 +90,7 @@ def test_each_item_of_a_run_has_a_fixity_check_and_a_fixity_event_of_the_auditor
         assert Event.objects.get(pk=check.event_id).type == Type.VERIFY
 
 
-def test_the_job_of_a_run_is_queued_in_its_own_transaction_under_its_own_lock(
-    auditor: User, items: list[Item]
-) -> None:
+def test_the_job_of_a_run_is_queued_in_its_own_transaction_under_its_own_lock(auditor: User, items: list[Item]) -> None:
     run = ask(auditor, Scope.EVERYTHING)
     job = ProcrastinateJob.objects.get(task_name=VERIFY_RUN)
     assert (job.args, job.lock, job.status) == ({"run_id": str(run.pk)}, f"verification/{run.pk}", "todo")
@@ -186,7 +192,7 @@ def test_a_worker_killed_between_two_items_goes_on_with_the_next(
 ) -> None:
     run = ask(auditor, Scope.EVERYTHING)
     left = [2]
-    real = actions.find
+    real = find
 
     def killed(item: Item) -> Any:
         if not left[0]:
@@ -194,7 +200,7 @@ def test_a_worker_killed_between_two_items_goes_on_with_the_next(
         left[0] -= 1
         return real(item)
 
-    monkeypatch.setattr(actions, "find", killed)
+    monkeypatch.setattr(FIND, killed)
     with pytest.raises(SystemExit):
         actions.work(run_id=run.pk, until=math.inf)
     monkeypatch.undo()
@@ -229,15 +235,15 @@ def test_a_worker_that_comes_second_to_an_item_writes_nothing(
     """A worker thought dead wakes up after another took over: the place of the run has moved on."""
     run = ask(auditor, Scope.EVERYTHING)
     actions.work(run_id=run.pk, until=0)
-    real = actions.find
+    real = find
 
     def overtaken(item: Item) -> Any:
         finding = real(item)
-        monkeypatch.setattr(actions, "find", real)
+        monkeypatch.setattr(FIND, real)
         assert actions.verify_next(at=timezone.now(), run_id=run.pk)
         return finding
 
-    monkeypatch.setattr(actions, "find", overtaken)
+    monkeypatch.setattr(FIND, overtaken)
     actions.verify_next(at=timezone.now(), run_id=run.pk)
     assert RunResult.objects.count() == FixityCheck.objects.count() == 1
 
@@ -253,7 +259,7 @@ def test_two_workers_never_have_one_run_at_once() -> None:
     run = ask(auditor, Scope.EVERYTHING)
     reading = threading.Lock()
     together: list[bool] = []
-    real = actions.find
+    real = find
 
     def watched(item: Item) -> Any:
         together.append(not reading.acquire(blocking=False))
@@ -267,7 +273,7 @@ def test_two_workers_never_have_one_run_at_once() -> None:
         connection.close()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(actions, "find", watched)
+        patch.setattr(FIND, watched)
         workers = [threading.Thread(target=work) for _ in range(4)]
         for worker in workers:
             worker.start()
@@ -304,13 +310,13 @@ def test_a_run_cancelled_while_its_ledger_is_checked_stops_there(
     auditor: User, items: list[Item], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = ask(auditor, Scope.EVERYTHING)
-    real = actions.verify.faults
+    real = faults
 
     def slow(progress: Any) -> Any:
         actions.cancel_run(by=auditor, at=timezone.now(), run_id=run.pk)
         return real(progress)
 
-    monkeypatch.setattr(actions.verify, "faults", slow)
+    monkeypatch.setattr("custody.verify.faults", slow)
     assert actions.work(run_id=run.pk, until=math.inf) is False
     run.refresh_from_db()
     assert (run.state, run.done, run.ledger_checked_at) == (State.CANCELLED, 0, None)
@@ -342,10 +348,10 @@ def test_work_that_fails_again_and_again_gives_the_run_up_and_says_why(
     class Context:
         job = Job()
 
-    monkeypatch.setattr(actions, "find", broken)
+    monkeypatch.setattr(FIND, broken)
     monkeypatch.setattr(tasks, "close_old_connections", lambda: None)
     with pytest.raises(OSError, match="a name"):
-        tasks.verify_run.func(Context(), run_id=str(run.pk))
+        verify_run(Context(), run_id=str(run.pk))
     run.refresh_from_db()
     assert (run.state, run.problem) == (State.FAILED, "OSError")
     assert actions.work(run_id=run.pk, until=math.inf) is False
@@ -370,10 +376,10 @@ def test_a_stretch_that_is_not_the_last_queues_the_next(
 
     monkeypatch.setattr(tasks, "close_old_connections", lambda: None)
     monkeypatch.setattr(tasks, "STRETCH", 0.0)
-    tasks.verify_run.func(Context(), run_id=str(run.pk))
+    verify_run(Context(), run_id=str(run.pk))
     assert ProcrastinateJob.objects.filter(task_name=VERIFY_RUN).count() == 2
     monkeypatch.setattr(tasks, "STRETCH", 60.0)
-    tasks.verify_run.func(Context(), run_id=str(run.pk))
+    verify_run(Context(), run_id=str(run.pk))
     assert ProcrastinateJob.objects.filter(task_name=VERIFY_RUN).count() == 2
     run.refresh_from_db()
     assert run.is_clean

@@ -20,6 +20,8 @@ from verification.vocabulary import Scope
 
 pytestmark = pytest.mark.django_db
 
+BLOB = "(SELECT blob_id FROM evidence_item WHERE id = %s)"
+
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +42,8 @@ def without_foreign_keys(table: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute(
-            "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype = 'f' AND confrelid = %s::regclass",
+            "SELECT conrelid::regclass::text, conname FROM pg_constraint "
+            "WHERE contype = 'f' AND confrelid = %s::regclass",
             [table],
         )
         for owner, name in cursor.fetchall():
@@ -92,20 +95,21 @@ def test_bytes_cut_lengthened_taken_away_or_exchanged(auditor: User, items: list
         ("UPDATE evidence_item SET media_type = 'text/html' WHERE id = %s", "record: media_type"),
         ("UPDATE evidence_item SET received_at = received_at - interval '1 day' WHERE id = %s", "record: received_at"),
         ("UPDATE evidence_item SET sealed_name = '' WHERE id = %s", "record: the sealed original name"),
-        ("UPDATE evidence_blob SET wrapped_key = '' WHERE id = (SELECT blob_id FROM evidence_item WHERE id = %s)", "record: the key kept"),
+        (f"UPDATE evidence_blob SET wrapped_key = '' WHERE id = {BLOB}", "record: the key kept"),
         (
-            "UPDATE evidence_blob SET address = repeat('0', 64) WHERE id = (SELECT blob_id FROM evidence_item WHERE id = %s)",
+            f"UPDATE evidence_blob SET address = repeat('0', 64) WHERE id = {BLOB}",
             "missing: no bytes stand at 000",
         ),
         (
-            "UPDATE evidence_item SET received_by_id = (SELECT id FROM accounts_user WHERE username = 'founder') WHERE id = %s",
+            (
+                "UPDATE evidence_item SET received_by_id = (SELECT id FROM accounts_user WHERE username = 'founder') "
+                "WHERE id = %s"
+            ),
             "record: received_by",
         ),
     ],
 )
-def test_a_changed_row_of_an_item_or_its_blob(
-    statement: str, outcome: str, auditor: User, items: list[Item]
-) -> None:
+def test_a_changed_row_of_an_item_or_its_blob(statement: str, outcome: str, auditor: User, items: list[Item]) -> None:
     assert as_owner(statement, items[1].pk) == 1
     changed = Item.objects.get(pk=items[1].pk).accession
     run, words = named(auditor)
@@ -114,9 +118,7 @@ def test_a_changed_row_of_an_item_or_its_blob(
 
 
 def test_an_item_moved_to_a_compartment_where_others_may_see_it(auditor: User, items: list[Item]) -> None:
-    as_owner(
-        "UPDATE evidence_item SET compartment_id = %s WHERE id = %s", factories.make_compartment().pk, items[0].pk
-    )
+    as_owner("UPDATE evidence_item SET compartment_id = %s WHERE id = %s", factories.make_compartment().pk, items[0].pk)
     assert f"{items[0].accession}: record: compartment" in named(auditor)[1]
 
 

@@ -128,7 +128,9 @@ def test_pages_lead_through_the_whole_trail_once_and_back(
     assert shown(page) == everything[:4]
 
 
-@pytest.mark.parametrize("cursor", ["<", "<x", "<2025-01-01T00:00:00+00:00,x", ">2025,1", "%00", "<2025-01-01T00:00:00,1"])
+@pytest.mark.parametrize(
+    "cursor", ["<", "<x", "<2025-01-01T00:00:00+00:00,x", ">2025,1", "%00", "<2025-01-01T00:00:00,1"]
+)
 def test_a_broken_page_address_shows_the_first_page(cursor: str, browser: Client, items: list[Item]) -> None:
     assert browser.get(reverse("verification:trail"), {"page": cursor}).status_code == 200
 

@@ -8,70 +8,146 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('evidence', '0002_search_and_steps'),
+        ("accounts", "0001_initial"),
+        ("evidence", "0002_search_and_steps"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Run',
+            name="Run",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('scope', models.CharField(choices=[('one', 'One item'), ('selection', 'A selection of items'), ('compartment', 'A compartment'), ('everything', 'Everything I may verify'), ('ledger', 'The ledger alone')], max_length=12, verbose_name='scope')),
-                ('accessions', models.JSONField(default=list, help_text='the items of a selection, by accession number')),
-                ('requested_at', models.DateTimeField()),
-                ('state', models.CharField(choices=[('queued', 'Waiting'), ('running', 'Running'), ('finished', 'Finished'), ('cancelled', 'Cancelled'), ('failed', 'Stopped by a problem')], default='queued', max_length=10, verbose_name='state')),
-                ('started_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('problem', models.CharField(blank=True, help_text='the kind of error it was given up for', max_length=300)),
-                ('ledger_done', models.BigIntegerField(default=0, help_text='entries checked')),
-                ('ledger_total', models.BigIntegerField(default=0, help_text='entries in the ledger when its check began')),
-                ('ledger_checked_at', models.DateTimeField(null=True)),
-                ('ledger_faults', models.JSONField(default=list, help_text='[{where, what}], the first of them')),
-                ('ledger_fault_count', models.IntegerField(default=0)),
-                ('total', models.BigIntegerField(default=0, help_text='items to check')),
-                ('done', models.BigIntegerField(default=0)),
-                ('failed', models.BigIntegerField(default=0)),
-                ('cursor', models.UUIDField(null=True)),
-                ('compartment', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.compartment')),
-                ('requested_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "scope",
+                    models.CharField(
+                        choices=[
+                            ("one", "One item"),
+                            ("selection", "A selection of items"),
+                            ("compartment", "A compartment"),
+                            ("everything", "Everything I may verify"),
+                            ("ledger", "The ledger alone"),
+                        ],
+                        max_length=12,
+                        verbose_name="scope",
+                    ),
+                ),
+                (
+                    "accessions",
+                    models.JSONField(default=list, help_text="the items of a selection, by accession number"),
+                ),
+                ("requested_at", models.DateTimeField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Waiting"),
+                            ("running", "Running"),
+                            ("finished", "Finished"),
+                            ("cancelled", "Cancelled"),
+                            ("failed", "Stopped by a problem"),
+                        ],
+                        default="queued",
+                        max_length=10,
+                        verbose_name="state",
+                    ),
+                ),
+                ("started_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "problem",
+                    models.CharField(blank=True, help_text="the kind of error it was given up for", max_length=300),
+                ),
+                ("ledger_done", models.BigIntegerField(default=0, help_text="entries checked")),
+                (
+                    "ledger_total",
+                    models.BigIntegerField(default=0, help_text="entries in the ledger when its check began"),
+                ),
+                ("ledger_checked_at", models.DateTimeField(null=True)),
+                ("ledger_faults", models.JSONField(default=list, help_text="[{where, what}], the first of them")),
+                ("ledger_fault_count", models.IntegerField(default=0)),
+                ("total", models.BigIntegerField(default=0, help_text="items to check")),
+                ("done", models.BigIntegerField(default=0)),
+                ("failed", models.BigIntegerField(default=0)),
+                ("cursor", models.UUIDField(null=True)),
+                (
+                    "compartment",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.compartment",
+                    ),
+                ),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-requested_at', '-id'],
+                "ordering": ["-requested_at", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='RunResult',
+            name="RunResult",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('accession', models.CharField(max_length=30, verbose_name='accession number')),
-                ('outcome', models.CharField(choices=[('ok', 'Verified'), ('changed', 'Stored bytes were changed'), ('missing', 'Stored bytes are missing'), ('unreadable', 'Stored bytes could not be read'), ('record', 'The database record differs from the ledger'), ('ledger', 'The ledger does not prove the reception'), ('pending', 'Not yet inside a signed checkpoint')], max_length=12, verbose_name='outcome')),
-                ('detail', models.CharField(blank=True, max_length=300)),
-                ('at', models.DateTimeField()),
-                ('check_id', models.UUIDField()),
-                ('item', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='evidence.item')),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='results', to='verification.run')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("accession", models.CharField(max_length=30, verbose_name="accession number")),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("ok", "Verified"),
+                            ("changed", "Stored bytes were changed"),
+                            ("missing", "Stored bytes are missing"),
+                            ("unreadable", "Stored bytes could not be read"),
+                            ("record", "The database record differs from the ledger"),
+                            ("ledger", "The ledger does not prove the reception"),
+                            ("pending", "Not yet inside a signed checkpoint"),
+                        ],
+                        max_length=12,
+                        verbose_name="outcome",
+                    ),
+                ),
+                ("detail", models.CharField(blank=True, max_length=300)),
+                ("at", models.DateTimeField()),
+                ("check_id", models.UUIDField()),
+                (
+                    "item",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="evidence.item"
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="results", to="verification.run"
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(fields=['-requested_at', '-id'], name='run_newest'),
+            model_name="run",
+            index=models.Index(fields=["-requested_at", "-id"], name="run_newest"),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(condition=models.Q(('state__in', ['queued', 'running'])), fields=['state'], name='run_under_way'),
+            model_name="run",
+            index=models.Index(
+                condition=models.Q(("state__in", ["queued", "running"])), fields=["state"], name="run_under_way"
+            ),
         ),
         migrations.AddIndex(
-            model_name='runresult',
-            index=models.Index(fields=['run', 'outcome', 'accession'], name='result_by_outcome'),
+            model_name="runresult",
+            index=models.Index(fields=["run", "outcome", "accession"], name="result_by_outcome"),
         ),
         migrations.AddConstraint(
-            model_name='runresult',
-            constraint=models.UniqueConstraint(fields=('run', 'item'), name='checked_once_in_a_run'),
+            model_name="runresult",
+            constraint=models.UniqueConstraint(fields=("run", "item"), name="checked_once_in_a_run"),
         ),
     ]
