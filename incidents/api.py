@@ -29,9 +29,9 @@ from incidents.serializers import (
     LinkSerializer,
     LinkWriteSerializer,
     NewIncidentSerializer,
-    WithdrawalSerializer,
     StatusSerializer,
     ViolationCategorySerializer,
+    WithdrawalSerializer,
 )
 from incidents.upload_api import DuplicatesView, IntakesView, UploadedView, UploadsView
 

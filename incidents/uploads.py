@@ -80,11 +80,10 @@ def announce(*, by: User, at: datetime, incident: Incident, fields: Mapping[str,
 def require_intake(by: User, at: datetime, intake_id: UUID | str) -> Intake:
     """An intake of one's own that still takes files, asked before a byte of them is read.
 
-    Raises NotVisible, Refused, NotNow when it is older than INTAKE_LIFE or the incident was closed.
+    Whoever may no longer receive items there does not see it. Raises NotVisible, NotNow when it is older than
+    INTAKE_LIFE or the incident was closed.
     """
     intake = require(by, "intake.view", Intake.objects.select_related("incident"), pk=intake_id)
-    require(by, "incident.receive", Incident.objects.all(), pk=intake.incident_id)
-    require_compartment(by, "item.receive", intake.compartment_id)
     if at - intake.created_at > INTAKE_LIFE:
         raise NotNow(_("This intake is more than seven days old. Describe the files again and start a new one."))
     require_not_closed(intake.incident)

@@ -31,7 +31,11 @@ class RunForm(forms.Form):
 
     scope = forms.ChoiceField(label=_("What to verify"), widget=forms.RadioSelect)
     compartment = CompartmentChoice(
-        Compartment.objects.none(), label=_("Compartment"), required=False, to_field_name="code"
+        Compartment.objects.none(),
+        label=_("Compartment"),
+        required=False,
+        to_field_name="code",
+        empty_label=_("Choose"),
     )
     accessions = forms.CharField(
         label=_("Accession numbers"),

@@ -33,6 +33,10 @@ def api(user: User, *, read_only: bool = False) -> APIClient:
     return client
 
 
+def body(response: Any) -> bytes:
+    return b"".join(response.streaming_content)
+
+
 def test_an_item_is_told_whole_to_who_may_read_it(item: Item) -> None:
     told = api(item.received_by).get(f"/api/v1/items/{item.accession}/").json()
     assert (told["readable"], told["original_name"], told["described"]["title"]) == (True, "Layla.jpg", "Courtyard")
@@ -96,12 +100,12 @@ def test_what_cannot_be_described_is_not_changed_by_asking(item: Item) -> None:
 def test_bytes_come_by_range_and_as_a_download(item: Item) -> None:
     client, url = api(item.received_by), f"/api/v1/items/{item.accession}"
     part = client.get(f"{url}/content/", headers={"Range": "bytes=0-2", "Accept": "image/*"})
-    assert (part.status_code, b"".join(part.streaming_content)) == (206, photograph()[:3])
+    assert (part.status_code, body(part)) == (206, photograph()[:3])
     whole = client.post(f"{url}/download/")
-    assert b"".join(whole.streaming_content) == photograph()
+    assert body(whole) == photograph()
     assert "attachment" in whole.headers["Content-Disposition"]
     assert "sandbox" in whole.headers["Content-Security-Policy"]
-    assert b"".join(client.get(f"{url}/preview/").streaming_content)[8:12] == b"WEBP"
+    assert body(client.get(f"{url}/preview/"))[8:12] == b"WEBP"
 
 
 def test_verifying_answers_with_outcome_and_steps(item: Item) -> None:
@@ -132,9 +136,14 @@ def test_a_stranger_is_told_nothing(item: Item, path: str) -> None:
 
 
 def test_page_and_api_describe_by_the_same_action(item: Item, monkeypatch: pytest.MonkeyPatch) -> None:
-    called = []
+    called: list[str] = []
     real = actions.describe_item
-    monkeypatch.setattr(actions, "describe_item", lambda **given: called.append(given["accession"]) or real(**given))
+
+    def watched(**given: Any) -> Item:
+        called.append(given["accession"])
+        return real(**given)
+
+    monkeypatch.setattr(actions, "describe_item", watched)
     api(item.received_by).patch(f"/api/v1/items/{item.accession}/", {"title": "a"})
     factories.signed_in(item.received_by).post("/items/describe/", {"item": [item.accession], "language": "ar"})
     assert called == [item.accession, item.accession]

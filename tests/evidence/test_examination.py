@@ -13,6 +13,7 @@ from django.utils import timezone
 from PIL import Image
 from procrastinate.contrib.django.models import ProcrastinateJob
 
+from accounts.models import Role
 from custody.models import Event
 from custody.story import story
 from custody.vocabulary import Type
@@ -98,7 +99,7 @@ def test_every_real_and_hostile_file_is_kept_bit_identical_and_examined(
     folder: str, share: int, test_data: Path
 ) -> None:
     place = factories.make_compartment()
-    by = factories.make_user(factories.Role.INVESTIGATOR, place)
+    by = factories.make_user(Role.INVESTIGATOR, place)
     files = [path for path in sorted((test_data / folder).rglob("*")) if path.is_file()]
     files = files[share :: SHARES[folder]]
     assert files

@@ -91,7 +91,7 @@ def test_too_much_is_refused_before_and_while_it_comes(monkeypatch: pytest.Monke
     before = held()
     for arguments in ({"chunks": [b""], "declared_size": 1001}, {"chunks": [b"x" * 600] * 2}):
         with pytest.raises(blobs.ReceptionRefused) as refused:
-            blobs.receive(**arguments)  # type: ignore[arg-type]
+            blobs.receive(**arguments)
         assert (refused.value.status, refused.value.code) == (413, "too_large")
     assert held() == before
 
@@ -245,9 +245,9 @@ def test_a_stranger_receives_nothing_into_a_compartment() -> None:
         ("received_at", "2020-01-01"),
     ],
 )
-def test_a_bad_value_is_refused_under_its_field_and_no_item_is_made(field: str, value: str) -> None:
+def test_a_bad_value_is_refused_under_its_field_and_no_item_is_made(field: str, value: Any) -> None:
     with pytest.raises(ValidationError) as refused:
-        factories.make_item(data=b"x", **{field: value})
+        factories.make_item(None, by=None, data=b"x", name="x", **{field: value})
     assert field in refused.value.message_dict
     assert not Item.objects.exists()
 

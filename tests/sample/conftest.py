@@ -1,4 +1,4 @@
-"""Making the sample in tests: painted once in a process, recorded as often as a test needs it."""
+"""Making the sample in tests: once whole for the tests that read it, of a few items for those that break it off."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,25 +11,30 @@ from django.core.management import call_command
 from django.test import TestCase
 
 from archive.management.commands.sample import UNFINISHED
-from archive.sample import items
+from archive.sample.case import EXHIBITS, HELD_UP
+from archive.sample.holdings import PIECES
 from archive.sample.pieces import Piece
+from archive.sample.testimonies import VOICES
 
 
 @pytest.fixture(scope="session")
-def painted_once() -> tuple[Piece, ...]:
-    """The sample's pieces with their bytes made already."""
+def few_pieces() -> tuple[Piece, ...]:
+    """The pieces that cases, testimonies and corrections need, with their bytes made already."""
+    needed = {tendered.item for tendered in (*EXHIBITS, *HELD_UP)} | {"consent-form", "clinic", "smoke"}
+    needed |= {key for voice in VOICES for key in voice.recordings}
 
     def kept(piece: Piece) -> Piece:
         content = piece.make()
         return replace(piece, make=lambda: content)
 
-    return tuple(kept(piece) for piece in items.PIECES)
+    return tuple(kept(piece) for piece in PIECES if piece.key in needed)
 
 
 @pytest.fixture
-def ready(monkeypatch: pytest.MonkeyPatch, painted_once: tuple[Piece, ...]) -> None:
-    """The sample is made from what was painted once."""
-    monkeypatch.setattr(items, "PIECES", painted_once)
+def few(monkeypatch: pytest.MonkeyPatch, few_pieces: tuple[Piece, ...]) -> int:
+    """The sample is made of a few items; gives how many."""
+    monkeypatch.setattr("archive.sample.items.PIECES", few_pieces)
+    return len(few_pieces)
 
 
 @pytest.fixture(scope="module")
@@ -37,21 +42,19 @@ def made_for_all(
     django_db_setup: None,
     django_db_blocker: Any,
     tmp_path_factory: pytest.TempPathFactory,
-    painted_once: tuple[Piece, ...],
 ) -> Iterator[tuple[Path, bytes]]:
     """The credentials of a sample that stands for a whole module, in a transaction that ends with it.
 
     And what the signer remembers of it, which the end of each test makes it forget.
     """
     credentials = tmp_path_factory.mktemp("sample") / "first-accounts.json"
-    with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
-        patch.setattr(items, "PIECES", painted_once)
-        atomics = TestCase._enter_atomics()
+    with django_db_blocker.unblock():
+        atomics = TestCase._enter_atomics()  # type: ignore[attr-defined]
         try:
             call_command("sample", credentials=str(credentials), verbosity=0)
             yield credentials, (settings.SANAD_KEYS / "signer-state.json").read_bytes()
         finally:
-            TestCase._rollback_atomics(atomics)
+            TestCase._rollback_atomics(atomics)  # type: ignore[attr-defined]
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from accounts.models import User
 from archive.sample import building, people
 from archive.sample.camera import Claims, photograph
 from archive.sample.film import walk
-from archive.sample.holdings import PIECES
 from archive.sample.lettering import joined
 from archive.sample.papers import inspection_report
 from custody.models import Event
@@ -38,7 +37,7 @@ def make(credentials: Path) -> str:
 
 @pytest.mark.parametrize("broken", ["receive_items", "hand_out"])
 def test_broken_off_before_the_end_nothing_is_there_and_it_is_made_anew(
-    credentials: Path, ready: None, unfinished: Path, broken: str
+    credentials: Path, few: int, unfinished: Path, broken: str
 ) -> None:
     with mock.patch.object(building, broken, side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
         make(credentials)
@@ -52,9 +51,7 @@ def test_broken_off_before_the_end_nothing_is_there_and_it_is_made_anew(
     assert Run.objects.get().is_clean
 
 
-def test_broken_off_during_the_audit_it_goes_on_where_it_stopped(
-    credentials: Path, ready: None, unfinished: Path
-) -> None:
+def test_broken_off_during_the_audit_it_goes_on_where_it_stopped(credentials: Path, few: int, unfinished: Path) -> None:
     with mock.patch.object(building, "work", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
         make(credentials)
     accounts = credentials.read_bytes()
@@ -65,10 +62,10 @@ def test_broken_off_during_the_audit_it_goes_on_where_it_stopped(
     assert credentials.read_bytes() == accounts
     assert Run.objects.get().is_clean
     assert "the sample archive is ready" in said
-    assert Item.objects.count() == len(PIECES)
+    assert Item.objects.count() == few
 
 
-def test_a_folder_that_cannot_be_written_is_said_and_the_archive_stays_empty(tmp_path: Path, ready: None) -> None:
+def test_a_folder_that_cannot_be_written_is_said_and_the_archive_stays_empty(tmp_path: Path, few: int) -> None:
     with pytest.raises(CommandError, match="as empty as before"):
         make(tmp_path / "missing" / "accounts.json")
 

@@ -32,6 +32,7 @@ class Command(BaseCommand):
 
     def _build(self, credentials: Path) -> None:
         try:
+            credentials.parent.stat()  # before anything is painted for nothing
             build(credentials, self._say)
         except NotNow as refused:
             raise CommandError(str(refused.message)) from None
