@@ -72,7 +72,8 @@ def _no_memory_between_tests() -> Iterator[None]:
 
     yield
     cache.clear()
-    (settings.SANAD_KEYS / "signer-state.json").unlink(missing_ok=True)
+    for name in ("signer-state.json", "ledger-alarm.json"):
+        (settings.SANAD_KEYS / name).unlink(missing_ok=True)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -38,7 +38,7 @@ def item_panel(user: Any, obj: Any, request: HttpRequest) -> Panel | None:
     """On an item's page, for whoever may verify it: when it was last verified, and the way to each step."""
     if not can(user, "item.verify", obj):
         return None
-    return Panel("verification/item_panel.html", {"item": obj}, title=_("Verification"), order=60)
+    return Panel("verification/item_panel.html", {"item": obj}, title=_("Each step and the proof"), order=60)
 
 
 register("home", needs_an_auditor)

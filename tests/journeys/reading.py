@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, URLPattern, URLResolver, get_resolver, resolve
 from playwright.sync_api import Page
 
 from tests.journeys.running import ROOT
@@ -30,7 +30,31 @@ NO_PAGES = frozenset(
         "verification:entry_proof",
         "cases:bundle_progress",
         "health",
-        "schema",
+        "api-schema",
+    }
+)
+#: Addresses that take a form and answer with another page.
+ACTS = frozenset(
+    {
+        "accounts:logout",
+        "accounts:revoke_token",
+        "accounts:renew_invitation",
+        "evidence:describe_selected",
+        "evidence:place_from_device",
+        "evidence:verify",
+        "evidence:download",
+        "incidents:withdraw_claim",
+        "witnesses:seal_testimony",
+        "witnesses:link_recording",
+        "witnesses:revise_identity",
+        "cases:status",
+        "cases:withdraw_exhibit",
+        "cases:request_bundle",
+        "cases:cancel_bundle",
+        "cases:download_bundle",
+        "verification:verify_one",
+        "verification:cancel_run",
+        "set_language",
     }
 )
 
@@ -50,10 +74,23 @@ def route_of(url: str) -> Route | None:
         name = resolve(parts.path).view_name
     except Resolver404:
         return None
-    if name in NO_PAGES or parts.path.startswith("/api/v1/"):
+    if name in NO_PAGES or (":" not in name and name != "api-page"):
         return None
     query = parse_qs(parts.query)
     return Route(name, tuple(f"{word}={query[word][0]}" for word in _SHAPES if word in query))
+
+
+def pages() -> set[str]:
+    """The names of all addresses that answer a GET with a page."""
+    return {name for name in _names(get_resolver()) if ":" in name or name == "api-page"} - NO_PAGES - ACTS
+
+
+def _names(resolver: URLResolver, space: str = "") -> Iterator[str]:
+    for pattern in resolver.url_patterns:
+        if isinstance(pattern, URLPattern):
+            yield f"{space}:{pattern.name}" if space else str(pattern.name)
+        else:
+            yield from _names(pattern, pattern.namespace or space)
 
 
 def links(page: Page) -> list[str]:
@@ -66,10 +103,15 @@ def links(page: Page) -> list[str]:
     return found
 
 
-def reachable(page: Page, start: Iterable[str] = ("/",)) -> Iterator[Route]:
-    """Walks from page to page; each route is visited once, and `page` stands on it when it is given."""
-    origin = "{0.scheme}://{0.netloc}".format(urlsplit(page.url))
-    waiting = [origin + path for path in start]
+def reachable(page: Page, also: Iterable[str] = ()) -> Iterator[Route]:
+    """Walks from page to page, beginning where `page` is; each route is visited once, and `page` stands on it.
+
+    The links of the addresses in `also` are followed too: pages of a kind differ in what they lead to.
+    """
+    waiting = [page.url]
+    for path in also:
+        page.goto(path)
+        waiting += links(page)
     seen: set[Route] = set()
     while waiting:
         url = waiting.pop(0)
