@@ -35,6 +35,7 @@ def main(mebibytes: int) -> int:
         import django
 
         django.setup()
+        from custody import keys
         from evidence import blobs
         from evidence.models import Blob
 
@@ -42,7 +43,7 @@ def main(mebibytes: int) -> int:
         piece, start = os.urandom(MIB), time.perf_counter()
         received = blobs.receive(piece for _ in range(mebibytes))
         took = time.perf_counter() - start
-        wrapped = blobs.keys.provider().wrap(received.key, f"blob/{received.blob_id}")
+        wrapped = keys.provider().wrap(received.key, f"blob/{received.blob_id}")
         blob = Blob(id=received.blob_id, address=received.address, size=received.stored_size, wrapped_key=wrapped)
         hasher = hashlib.sha256()
         for part in blobs.read_blob(blob):

@@ -42,6 +42,7 @@ def main(mebibytes: int) -> None:
         import django
 
         django.setup()
+        from custody import keys
         from evidence import blobs, store
         from evidence.models import Blob
 
@@ -69,7 +70,7 @@ def main(mebibytes: int) -> None:
             id=one.blob_id,
             address=one.address,
             size=one.stored_size,
-            wrapped_key=blobs.keys.provider().wrap(one.key, f"blob/{one.blob_id}"),
+            wrapped_key=keys.provider().wrap(one.key, f"blob/{one.blob_id}"),
         )
         took["verify (re-read and hash)"] = timed(lambda: store.digest(one.address))
         took["give out (decrypt)"] = timed(lambda: sum(len(piece) for piece in blobs.read_blob(blob)))

@@ -23,15 +23,15 @@ from cases.serializers import (
     BundleSerializer,
     CaseChangeSerializer,
     CaseSerializer,
+    CaseStatusSerializer,
     ExhibitChangeSerializer,
+    ExhibitReviewSerializer,
     ExhibitSerializer,
     NewBundleSerializer,
     NewCaseSerializer,
-    NewExhibitSerializer,
     NewExhibitReviewSerializer,
+    NewExhibitSerializer,
     WithdrawalSerializer,
-    ExhibitReviewSerializer,
-    CaseStatusSerializer,
 )
 from cases.serving import bundle_response
 

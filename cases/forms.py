@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import User
+from accounts.models import Compartment, User
 from accounts.permissions import compartments
 from cases.actions import CASE_FIELDS, EXHIBIT_FIELDS
 from cases.models import CaseFile, Exhibit, Review
@@ -29,7 +29,7 @@ class CaseForm(forms.ModelForm[CaseFile]):
 class NewCaseForm(CaseForm):
     """A case file belongs to one compartment for good."""
 
-    compartment = forms.ModelChoiceField(queryset=None, label=_("compartment"), empty_label=None)
+    compartment = forms.ModelChoiceField(queryset=Compartment.objects.none(), label=_("compartment"), empty_label=None)
     field_order = ("compartment", *CASE_FIELDS)
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:

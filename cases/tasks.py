@@ -23,8 +23,9 @@ from custody.seal import SealBroken
 from evidence import blobs
 from evidence.store import StoreProblem
 from evidence.streams import StreamBroken
-from ledger.bundle import BundleError, zip_bundle
+from ledger.bundle import zip_bundle
 from ledger.merkle import ProofError
+from ledger.source import BundleError
 
 log = logging.getLogger("sanad.cases")
 READ = 1 << 20

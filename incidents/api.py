@@ -31,7 +31,7 @@ from incidents.serializers import (
     NewIncidentSerializer,
     StatusSerializer,
     ViolationCategorySerializer,
-    WithdrawalSerializer,
+    WithdrawnSerializer,
 )
 from incidents.upload_api import DuplicatesView, IntakesView, UploadedView, UploadsView
 
@@ -158,10 +158,10 @@ class LinkViewSet(viewsets.GenericViewSet[Link]):
         )
         return Response(LinkSerializer(link).data)
 
-    @extend_schema(request=WithdrawalSerializer, responses=LinkSerializer)
+    @extend_schema(request=WithdrawnSerializer, responses=LinkSerializer)
     @action(detail=True, methods=["post"])
     def withdraw(self, request: Request, pk: str) -> Response:
-        said = _valid(WithdrawalSerializer(data=request.data))
+        said = _valid(WithdrawnSerializer(data=request.data))
         link = actions.withdraw_link(by=person(request), at=timezone.now(), link=self._seen(pk), **said)
         return Response(LinkSerializer(link).data)
 
@@ -179,10 +179,10 @@ class ClaimViewSet(viewsets.GenericViewSet[Claim]):
     def retrieve(self, request: Request, pk: str) -> Response:
         return Response(ClaimSerializer(self._seen(pk)).data)
 
-    @extend_schema(request=WithdrawalSerializer, responses=ClaimSerializer)
+    @extend_schema(request=WithdrawnSerializer, responses=ClaimSerializer)
     @action(detail=True, methods=["post"])
     def withdraw(self, request: Request, pk: str) -> Response:
-        said = _valid(WithdrawalSerializer(data=request.data))
+        said = _valid(WithdrawnSerializer(data=request.data))
         claim = claims.withdraw_claim(by=person(request), at=timezone.now(), claim=self._seen(pk), **said)
         return Response(ClaimSerializer(claim).data)
 

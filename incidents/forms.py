@@ -1,9 +1,13 @@
 """What people type about incidents, links, claims and files to come. Forms check; actions write."""
 
+import re
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.functional import lazy
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Compartment, User
@@ -17,9 +21,18 @@ from incidents.models import Claim, Incident, Link, ViolationCategory
 from incidents.state import next_statuses
 from incidents.vocabulary import Credibility, Dimension, Reliability, Stance, Status
 
-EDTF_HELP = _(
-    "As exactly as it is known: 2025-03-08, 2025-03, 2025-03-06/2025-03-10 (between), 2025-03-08? (uncertain), "
-    "2025-03-07~ (about), 2025-03-XX (day unknown)."
+
+def _isolated(text: object) -> SafeString:
+    """Dates inside a sentence keep their own direction: in Arabic text their parts would change places."""
+    return mark_safe(_DATES.sub(r'<bdi dir="ltr" class="nowrap">\1</bdi>', escape(str(text))))  # noqa: S308
+
+
+_DATES = re.compile(r"(\d{4}-[0-9X/?~-]*)")
+EDTF_HELP = lazy(_isolated, SafeString)(
+    _(
+        "As exactly as it is known: 2025-03-08, 2025-03, 2025-03-06/2025-03-10 (between), 2025-03-08? (uncertain), "
+        "2025-03-07~ (about), 2025-03-XX (day unknown)."
+    )
 )
 
 

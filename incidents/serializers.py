@@ -75,7 +75,7 @@ class StatusSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=500)
 
 
-class WithdrawalSerializer(serializers.Serializer[Any]):
+class WithdrawnSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=500)
 
 

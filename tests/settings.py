@@ -52,6 +52,7 @@ class MissingVariable(str):
 
 
 TEMPLATES[0]["OPTIONS"]["string_if_invalid"] = MissingVariable("")
+TEMPLATES[0]["OPTIONS"]["debug"] = True  # coverage of templates needs it
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # Argon2 would be half of the session's time
 STORAGES = STORAGES | {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 WHITENOISE_AUTOREFRESH = True

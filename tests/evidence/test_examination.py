@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
+from django.core.management import call_command
+from django.db import connection
 from django.utils import timezone
 from PIL import Image
 from procrastinate.contrib.django.models import ProcrastinateJob
@@ -327,3 +330,25 @@ def test_the_recorded_type_is_the_one_that_somebody_knows() -> None:
     assert chosen("application/pdf", "application/octet-stream") == "application/pdf"
     assert chosen("application/pdf", "text/html") == "text/html"
     assert chosen("", "") == "application/octet-stream"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_job_of_a_killed_worker_goes_to_a_living_one_and_is_done() -> None:
+    """A worker takes the job and is killed before it can say anything; its heart has stopped for two minutes."""
+    item = factories.make_item(data=photograph())
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT worker_id FROM procrastinate_register_worker_v1() AS worker_id")
+        (worker,) = cursor.fetchone()
+        cursor.execute("SELECT id FROM procrastinate_fetch_job_v2(NULL, %s)", [worker])
+        assert cursor.fetchone()[0] is not None
+        cursor.execute(
+            "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '2 minutes' WHERE id = %s", [worker]
+        )
+    held = ProcrastinateJob.objects.get(task_name=jobs.EXAMINE)
+    assert held.status == "doing"
+    async_to_sync(tasks.take_over_from_the_dead.func)(timestamp=0)
+    held.refresh_from_db()
+    assert held.status == "todo"
+    call_command("procrastinate", "worker", "--one-shot")
+    item.refresh_from_db()
+    assert item.media_type == "image/jpeg"

@@ -120,6 +120,17 @@ class RunningArchive:
         os.killpg(pid, signal.SIGKILL)
         return pid
 
+    @contextlib.contextmanager
+    def halted(self, part: str) -> Iterator[None]:
+        """The part stands still meanwhile, so that its work piles up."""
+        pid = self.pid_of(part)
+        assert pid is not None, f"{part} is not running"
+        os.killpg(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(pid, signal.SIGCONT)
+
     def await_back(self, part: str, instead_of: int) -> None:
         """Until the supervisor has started the part again and the site answers. Raises TimeoutError."""
         deadline = time.monotonic() + BACK_SECONDS

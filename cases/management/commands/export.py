@@ -17,8 +17,9 @@ from cases import actions
 from cases.export import ExportProblem, build
 from cases.models import CaseFile
 from custody.signer import vkey
-from ledger.bundle import BundleError, zip_bundle
+from ledger.bundle import zip_bundle
 from ledger.note import fingerprint
+from ledger.source import BundleError
 
 
 class Command(BaseCommand):
