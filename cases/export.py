@@ -32,7 +32,7 @@ from ledger.proof import format_proof
 from ledger.verify import verify_bundle
 
 WAIT = 60.0  # seconds for the sequencer to sign what happened before the request
-CLOSED_FIELDS = frozenset({"original_name", "to", "from", "purpose", "note", "recipient"})
+CLOSED_FIELDS = frozenset({"original_name", "holding", "to", "from", "purpose", "note", "recipient"})
 #: Event types whose from/to say nothing that could name a person.
 OPEN_VALUES = frozenset({Type.VERIFY, Type.IDENTIFY})
 Progress = Callable[[int, int], None]

@@ -94,6 +94,8 @@ def receive_item(
                     "sha256": item.sha256,
                     "sha512": item.sha512,
                     "size": item.size,
+                },
+                "holding": {
                     "key_commitment": blobs.key_commitment(received.key),
                     "blob_id": str(received.blob_id),
                     "duplicate_of": item.duplicate_of.accession if item.duplicate_of else None,

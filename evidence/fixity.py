@@ -160,7 +160,7 @@ def _open(event: Event) -> _Told:
 
 
 def _same_record(item: Item, reception: _Told) -> None:
-    blob, stated = _blob(item), reception.values["object"]
+    blob, stated = _blob(item), reception.values["object"] | reception.values["holding"]
     if reception.entry.blob != blob.address:
         raise _Wrong(FixityOutcome.RECORD, "the record points to other bytes than the ledger names")
     for name, present in (

@@ -46,8 +46,9 @@ def _sentence(line: StoryLine, readable: bool) -> str:
     to, obj = _mapping(line.fields.get("to")), _mapping(line.fields.get("object"))
     if line.type == Type.RECEIVE:
         size = in_units(int(obj.get("size", 0)))
-        if obj.get("duplicate_of"):
-            return _("%(size)s arrived, the very bytes of %(first)s.") % {"size": size, "first": obj["duplicate_of"]}
+        first = _mapping(line.fields.get("holding")).get("duplicate_of")
+        if first:
+            return _("%(size)s arrived, the very bytes of %(first)s.") % {"size": size, "first": first}
         return _("%(size)s arrived; what was sent is what is held.") % {"size": size}
     if line.type == Type.VIEW:
         what = {

@@ -112,7 +112,7 @@ def item(request: HttpRequest, accession: str) -> HttpResponse:
         "check": record.fixity_checks.first(),
         "recorded": any(line.index is not None and line.recorded for line in lines if line.type == "ingestion"),
         "panels": panels("item", user, record, request),
-        "trail": [(_("Library"), reverse("evidence:library"))],
+        "trail": [(_("Library"), reverse("evidence:library"))] if readable else [],
     }
     if readable:
         context |= _content_context(user, record, lines, "item.describe" in may)

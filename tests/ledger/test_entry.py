@@ -48,7 +48,7 @@ def test_keys_are_ordered_by_utf16_code_units() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [1.0, 2**53, -(2**53), float("nan"), b"bytes", {1: "x"}, "\ud800", {"\udfff": 1}, {"a": object()}, {1, 2}],
+    [1.0, 2**53, -(2**53), float("nan"), b"bytes", {1: "x"}, "\ud800", {"\udfff": 1}, {"a": {1}}, {1, 2}],
     ids=repr,
 )
 def test_what_is_outside_the_profile_is_refused(value: Any) -> None:

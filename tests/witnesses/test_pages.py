@@ -476,3 +476,53 @@ def test_the_api_records_and_withdraws_consent(officer: User, lawyer: User, witn
     assert Api(lawyer)("GET", f"consents/{second.json()['id']}/").json()["state"] == "withdrawn"
     wrong = api("POST", "consents/", agreed | {"purposes": ["anything"]})
     assert wrong.status_code == 400
+
+
+def test_the_list_is_searched_by_pseudonym_and_narrowed_by_compartment(officer: User, compartment: Compartment) -> None:
+    assert "No witness yet" in text_of(page(officer, "list"))
+    other = factories.make_compartment()
+    factories.give(officer, Role.PROTECTION_OFFICER, other)
+    here, there = factories.make_witness(compartment), factories.make_witness(other)
+    second = factories.make_witness(compartment)
+
+    def listed(**query: str) -> set[Witness]:
+        shown = text_of(page(officer, "list", **query))
+        return {row for row in (here, there, second) if reverse("witnesses:witness", args=[row.pk]) in shown}
+
+    assert listed() == {here, there, second}
+    assert listed(q="w-0002") == {second}
+    assert listed(q="\0W-0002", state="nonsense") == {second}
+    assert listed(compartment=other.code) == {there}
+    assert listed(compartment="NOT-THERE") == set()
+    assert "No witness like that" in text_of(page(officer, "list", q="W-9999"))
+
+
+def test_a_list_longer_than_a_page_has_pages(
+    officer: User, compartment: Compartment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("witnesses.views.PER_PAGE", 1)
+    first, second = factories.make_witness(compartment), factories.make_witness(compartment)
+    for number, (shown, hidden) in {"1": (first, second), "2": (second, first), "x": (first, second)}.items():
+        text = text_of(page(officer, "list", page=number))
+        assert reverse("witnesses:witness", args=[shown.pk]) in text
+        assert reverse("witnesses:witness", args=[hidden.pk]) not in text
+
+
+def test_a_mistake_that_only_the_action_sees_is_said_in_the_form(
+    officer: User, investigator: User, witness: Witness
+) -> None:
+    testimony = factories.make_testimony(witness)
+    said = {"interview_edtf": "2025-03", "language": "ar", "interviewer": investigator.pk, "others_present": NAME}
+    for name, key, data in (
+        ("describe_testimony", testimony.pk, said),
+        ("text", testimony.pk, {"text": "a\0b"}),
+        ("record_identity", factories.make_witness(witness.compartment).pk, {"name": "N" * 201}),
+    ):
+        response = page(officer, name, key, data=data)
+        assert response.status_code == 422, name
+        assert "What you wrote is still here" in text_of(response)
+    item = make_item(witness.compartment)
+    actions.link_recording(by=investigator, at=timezone.now(), testimony_id=testimony.pk, accession=item.accession)
+    link = testimony.recordings.get()
+    assert page(officer, "unlink_recording", link.pk, data={"reason": f"{NAME} asked"}).status_code == 422
+    assert page(officer, "new", data={"step": "ask", "compartment": witness.compartment_id}).status_code == 422
