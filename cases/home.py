@@ -11,8 +11,10 @@ from accounts.navigation import register as register_entrance
 from accounts.panels import Panel, register
 from accounts.permissions import anywhere, permitted
 from cases.coverage import refused
+from cases.departures import exported
 from cases.models import Bundle, CaseFile, Exhibit
 from cases.vocabulary import Status
+from witnesses.departures import register as register_departures
 
 MOST = 5
 
@@ -45,6 +47,7 @@ def exhibits_of(user: Any, item: Any, request: HttpRequest) -> Panel | None:
     return Panel("cases/item_panel.html", context, title=str(_("Exhibits")), order=60)
 
 
+register_departures(exported)
 register("home", open_cases)
 register("item", exhibits_of)
 register_entrance(NavItem(_("Case files"), "cases:list", "case.view", order=50, icon="case", key="c"))

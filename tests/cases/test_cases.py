@@ -114,6 +114,19 @@ def test_a_withdrawn_consent_hides_the_exhibit_and_stops_the_export_at_once() ->
     assert not case.bundles.exists()
 
 
+def test_whoever_withdraws_a_consent_is_told_what_already_left_and_to_whom() -> None:
+    item, given = recorded_testimony(**COVERED)
+    case = make_case(item.compartment)
+    make_exhibit(case_file=case, item=item)
+    officer = factories.make_user(Role.PROTECTION_OFFICER, item.compartment)
+    page = reverse("witnesses:withdraw_consent", args=[given.pk])
+    assert case.recipient not in factories.signed_in(officer).get(page).text
+    actions.export_outside(by=case.opened_by, at=timezone.now(), case_id=case.pk)
+    told = factories.signed_in(officer).get(page).text
+    assert case.recipient in told
+    assert item.accession in told
+
+
 def test_a_case_cannot_turn_to_a_recipient_a_witness_never_agreed_to() -> None:
     item, _given = recorded_testimony(**COVERED)
     case = make_case(item.compartment)

@@ -82,6 +82,31 @@ def received(page: Page) -> dict[str, str]:
     return found
 
 
+def open_nameless_witness(page: Page) -> str:
+    """A witness who gives no name. Gives the address."""
+    page.goto("/witnesses/new/")
+    page.get_by_role("button", name="They give no name").click()
+    page.locator("input[name=kind][value=eyewitness]").check()
+    page.get_by_role("button", name="Open the witness").click()
+    expect(page).to_have_url(re.compile(r"/witnesses/[0-9a-f-]{36}/$"))
+    return page.url
+
+
+def ask_for_bundle(page: Page, case: str) -> None:
+    """Ask for a bundle of a case file; the page then shows how far it is."""
+    page.goto(case)
+    page.get_by_role("button", name="Make a bundle").click()
+    page.get_by_role("dialog").get_by_role("button", name="Make the bundle").click()
+    expect(page).to_have_url(re.compile(r"/cases/bundles/[0-9a-f-]{36}/$"))
+
+
+def case_of_the_sample(page: Page) -> str:
+    page.goto("/cases/")
+    page.get_by_role("link", name=re.compile("Burning of a house")).click()
+    expect(page).to_have_url(re.compile(r"/cases/[0-9a-f-]{36}/$"))
+    return page.url
+
+
 def examined(page: Page, accession: str) -> None:
     """The page of an item once the archive has looked at its type."""
     for _try in range(40):

@@ -106,12 +106,12 @@ def links(page: Page) -> list[str]:
 def reachable(page: Page, also: Iterable[str] = ()) -> Iterator[Route]:
     """Walks from page to page, beginning where `page` is; each route is visited once, and `page` stands on it.
 
-    The links of the addresses in `also` are followed too: pages of a kind differ in what they lead to.
+    The addresses in `also` are walked to as well, and their links: pages of a kind differ in what they lead to.
     """
     waiting = [page.url]
     for path in also:
         page.goto(path)
-        waiting += links(page)
+        waiting += [page.url, *links(page)]
     seen: set[Route] = set()
     while waiting:
         url = waiting.pop(0)

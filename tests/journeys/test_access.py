@@ -22,13 +22,17 @@ ROLES = ("investigator", "legal", "auditor", "protection", "administrator", "arc
 WIDTHS = (360, 1280)
 #: Pages that show each role something else.
 DIFFERS = ("accounts:home", "evidence:item", "verification:item", "witnesses:witness", "witnesses:testimony")
-#: Items whose pages lead further than others: a text, a recording, an exhibit.
-ALSO = {"investigator": ("/items/SY-2025-000034/", "/items/SY-2025-000026/"), "legal": ("/items/SY-2025-000001/",)}
-#: Pages that only a way through a form leads to; other journeys go there.
+#: Items whose pages lead further than others (a text, a recording, an exhibit), and a page that no other leads to.
+ALSO = {
+    "investigator": ("/items/SY-2025-000034/", "/items/SY-2025-000026/", "/api/v1/"),
+    "legal": ("/items/SY-2025-000001/",),
+}
+#: Pages that only an invitation, a mistake in a form or signing out leads to; other tests go there.
 BEHIND_FORMS = {
     "accounts:invitation",
     "accounts:invitation_open",
-    "accounts:locked_out",
+    "accounts:login",
+    "incidents:change_status",
     "incidents:upload_files",
 }
 #: A dashboard, a list with facets, a page with viewer and custody, a long form, figures, a vault; by who opens them.
@@ -66,9 +70,15 @@ def test_every_page_of_a_role_is_accessible_and_fits_a_telephone(
     visit: Visit, role: str, looked_at: set[Route]
 ) -> None:
     page = visit(role, width=360)
+    also = [*ALSO.get(role, ())]
+    if role == "investigator":
+        also.append(acts.open_nameless_witness(page))
+    if role == "legal":
+        acts.ask_for_bundle(page, acts.case_of_the_sample(page))
+        also.append(page.url)
     page.goto("/")
     found, fresh, count = [], [], 0
-    for route in reachable(page, ALSO.get(role, ())):
+    for route in reachable(page, also):
         count += 1
         found += [f"{page.url} is wider than 360 px: {what}" for what in too_wide(page)]
         if route not in looked_at or route.name in DIFFERS:

@@ -34,7 +34,7 @@ PAGES = {
     "frames.mhtml": f"MIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n<script>{RUN}</script>",
 }  # fmt: skip
 NAMES = (
-    f"<script>{RUN}</script>.txt",
+    f"<script>{RUN}<script>.txt",
     f'"><img src=x onerror="{RUN}">.txt',
     "'; DROP TABLE evidence_item; --.txt",
     "photo\u202egpj.exe.txt",
@@ -170,12 +170,13 @@ def test_every_naughty_string_may_stand_in_a_narrative_and_a_title(visit: Visit,
     strings = json.loads((test_data / "naughty" / "blns.json").read_text("utf-8"))
     told = [text for text in strings if text.strip() and "\x00" not in text and not re.search(r"[\ud800-\udfff]", text)]
     page = visit("investigator")
-    acts.open_incident(page, told[0] + RUN, narrative="\n".join(told))
-    page.wait_for_timeout(300)
-    nothing_ran(page)
-    narrative = squeezed(page.locator("#narrative").text_content() or "")
-    missing = [text for text in told if squeezed(text) not in narrative]
-    assert not missing, missing[:5]
+    for half in (told[::2], told[1::2]):
+        acts.open_incident(page, half[0] + RUN, narrative="\n".join(half))
+        page.wait_for_timeout(300)
+        nothing_ran(page)
+        narrative = squeezed(page.locator("#narrative").text_content() or "")
+        missing = [text for text in half if squeezed(text) not in narrative]
+        assert not missing, missing[:5]
     markup = [text for text in told if "<" in text and len(text) < 190][:12]
     for text in markup:
         acts.open_incident(page, text)
@@ -206,10 +207,11 @@ def test_polyglots_bombs_and_crashers_are_kept_and_change_nothing(visit: Visit, 
     expect(page.get_by_role("link", name=accessions[paths[0].name])).to_be_visible()
 
 
-def test_graphic_pictures_are_veiled_until_asked_and_never_in_lists(visit: Visit, photographs: list[Path]) -> None:
+def test_graphic_pictures_are_veiled_until_asked_and_never_in_lists(visit: Visit, test_data: Path) -> None:
     page = visit("investigator")
     incident = acts.open_incident(page, "Not for everybody's eyes")
-    [accession] = acts.upload(page, incident, photographs[:1], graphic=True).values()
+    photograph = test_data / "exif" / "jpg" / "orientation" / "portrait_5.jpg"
+    [accession] = acts.upload(page, incident, [photograph], graphic=True).values()
     acts.examined(page, accession)
 
     loaded: list[str] = []
@@ -265,7 +267,7 @@ def test_sound_starts_silent_behind_the_veil_and_is_found_by_seeking(visit: Visi
 def test_a_video_of_the_sample_is_found_by_seeking_and_plays_only_when_asked(visit: Visit) -> None:
     page = visit("investigator")
     page.goto("/items/?media=video")
-    page.locator("main [data-list] h2 a").first.click()
+    page.locator("main [data-list] h2 a").last.click()
     page.wait_for_function("() => document.querySelector('video').readyState >= 1")
     assert page.evaluate("() => document.querySelector('video').paused")
     seek(page, "video", 4)

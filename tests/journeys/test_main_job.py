@@ -139,6 +139,19 @@ def test_3_the_heic_is_shown_and_what_it_claims_stands_apart_from_what_people_sa
     expect(page.locator("#custody")).to_contain_text("Described")
 
 
+def test_3_what_is_held_already_is_told_before_it_is_sent(
+    visit: Visit, matter: Matter, photographs: list[Path]
+) -> None:
+    page = visit("investigator")
+    acts.begin_upload(page, matter.incident)
+    page.set_input_files("#upload-files", photographs[0])
+    row = acts.rows(page)
+    expect(row).to_have_attribute("data-state", "asking")
+    expect(row.get_by_role("link")).to_have_text(matter.accessions[photographs[0].name])
+    row.get_by_role("button", name="Leave it out").click()
+    expect(row).to_have_attribute("data-state", "skipped")
+
+
 def test_4_a_date_that_is_none_is_said_under_its_field_and_nothing_is_lost(visit: Visit, matter: Matter) -> None:
     page = visit("investigator")
     page.goto(f"/items/{matter.items[0]}/describe/")
@@ -221,10 +234,7 @@ def test_6_a_legal_reviewer_tenders_exhibits_and_reviews_them(visit: Visit, matt
 
 def test_7_a_bundle_is_made_taken_away_and_checked_by_a_stranger(visit: Visit, matter: Matter, tmp_path: Path) -> None:
     page = visit("legal")
-    page.goto(matter.case)
-    page.get_by_role("button", name="Make a bundle").click()
-    page.get_by_role("dialog").get_by_role("button", name="Make the bundle").click()
-    expect(page).to_have_url(re.compile(r"/cases/bundles/"))
+    acts.ask_for_bundle(page, matter.case)
     expect(page.get_by_role("button", name="Download")).to_be_visible(timeout=WORK_MS)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download").click()
