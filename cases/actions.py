@@ -17,12 +17,14 @@ from cases.coverage import consent, must_be_covered, refused, tendered
 from cases.models import Bundle, CaseFile, CaseNumber, Exhibit, Review
 from cases.vocabulary import ExportState, Status
 from custody.engine import Subject, acting, record
+from custody.readings import record_reading
 from custody.vocabulary import Outcome, Type
 from evidence.blobs import Received, make_blob
 from evidence.models import Item
 
 CASE_FIELDS = ("title", "forum", "purpose", "recipient_kind", "recipient", "summary")
 EXHIBIT_FIELDS = ("category", "relevance", "notes")
+MOST_EXHIBITS = 1000  # each is a subject of the bundle's events, and a ledger value has 64 KiB
 
 
 def open_case(*, by: User, at: datetime, compartment_id: UUID, fields: Mapping[str, Any]) -> CaseFile:
@@ -87,6 +89,33 @@ def set_case_status(*, by: User, at: datetime, case_id: UUID, status: str, reaso
             fields={"from": {"status": before}, "to": {"status": case_file.status}, "purpose": reason},
         )
         return case_file
+
+
+def read_case(*, by: User, at: datetime, case_id: UUID) -> CaseFile:
+    """Fetch a case file to show its words; reading is a custody event, once per person in five minutes."""
+    with acting():
+        case_file = require(by, "case.view", CaseFile.objects.select_related("compartment", "opened_by"), pk=case_id)
+        subjects = [Subject("case", case_file.id), Subject("case:record", case_file.id)]
+        record_reading(by=by, at=at, compartment=case_file.compartment_id, subjects=subjects)
+        return case_file
+
+
+def read_exhibit(*, by: User, at: datetime, exhibit_id: UUID) -> Exhibit:
+    """Fetch an exhibit to show its words and reviews; a custody event, once per person in five minutes."""
+    with acting():
+        exhibit = require(
+            by,
+            "exhibit.view",
+            Exhibit.objects.select_related("case_file__compartment", "item", "added_by", "withdrawn_by"),
+            pk=exhibit_id,
+        )
+        subjects = [
+            Subject("case", exhibit.case_file_id),
+            Subject("item", exhibit.item_id),
+            Subject("exhibit:record", exhibit.id),
+        ]
+        record_reading(by=by, at=at, compartment=exhibit.case_file.compartment_id, subjects=subjects)
+        return exhibit
 
 
 def add_exhibit(*, by: User, at: datetime, case_id: UUID, accession: str, fields: Mapping[str, Any]) -> Exhibit:
@@ -187,10 +216,7 @@ def request_bundle(*, by: User, at: datetime, case_id: UUID) -> Bundle:
     """Ask for a bundle of all exhibits; a worker builds it. Raises NotNow when consent or an empty case forbids it."""
     with acting():
         case_file = require(by, "case.export", CaseFile.objects.all(), lock=True, pk=case_id)
-        exhibits = list(tendered(case_file))
-        if not exhibits:
-            raise NotNow(_("This case file has no exhibits to export."))
-        must_be_covered(case_file, at)
+        exhibits = _leaving(case_file, at)
         if case_file.bundles.filter(state__in=[ExportState.WAITING, ExportState.BUILDING]).exists():
             raise NotNow(_("A bundle of this case file is being built already."))
         bundle = Bundle.objects.create(
@@ -198,7 +224,7 @@ def request_bundle(*, by: User, at: datetime, case_id: UUID) -> Bundle:
             requested_by=by,
             requested_at=at,
             total=len(exhibits),
-            exhibits=[[exhibit.number, exhibit.item.accession, exhibit.item.sha256] for exhibit in exhibits],
+            exhibits=_rows(exhibits),
         )
         record(
             Type.PACKAGE,
@@ -220,14 +246,14 @@ def request_bundle(*, by: User, at: datetime, case_id: UUID) -> Bundle:
         return bundle
 
 
-def export_outside(*, by: User, at: datetime, case_id: UUID) -> CaseFile:
-    """Record that the exhibits leave for a place outside the archive, before they do. Raises as request_bundle does."""
+def export_outside(*, by: User, at: datetime, case_id: UUID) -> tuple[CaseFile, list[list[str]]]:
+    """Record that the exhibits leave for a place outside the archive, before they do, and say which.
+
+    Returns the case file and its exhibits as [number, accession, sha256]. Raises as request_bundle does.
+    """
     with acting():
         case_file = require(by, "case.export", CaseFile.objects.all(), lock=True, pk=case_id)
-        exhibits = list(tendered(case_file))
-        if not exhibits:
-            raise NotNow(_("This case file has no exhibits to export."))
-        must_be_covered(case_file, at)
+        exhibits = _leaving(case_file, at)
         record(
             Type.EXPORT,
             by=by,
@@ -235,14 +261,12 @@ def export_outside(*, by: User, at: datetime, case_id: UUID) -> CaseFile:
             compartment=case_file.compartment_id,
             subjects=[Subject("case", case_file.id), *(Subject("item", exhibit.item_id) for exhibit in exhibits)],
             fields={
-                "object": _listed(
-                    [[exhibit.number, exhibit.item.accession, exhibit.item.sha256] for exhibit in exhibits]
-                ),
+                "object": _listed(_rows(exhibits)),
                 "purpose": case_file.purpose,
                 "recipient": case_file.recipient,
             },
         )
-        return case_file
+        return case_file, _rows(exhibits)
 
 
 def begin_bundle(*, bundle_id: UUID) -> Bundle | None:
@@ -261,7 +285,7 @@ def finish_bundle(*, at: datetime, bundle_id: UUID, received: Received, digest: 
     """Record a bundle that was built and passed its own verifier. Raises NotNow when it was cancelled meanwhile."""
     with acting():
         bundle = Bundle.objects.select_for_update().get(pk=bundle_id)
-        must_be_covered(bundle.case_file, at)
+        must_be_covered(bundle.case_file, at, accessions={row[1] for row in bundle.exhibits})
         state.step(bundle, ExportState.READY)
         bundle.blob, bundle.size, bundle.sha256 = make_blob(received), received.size, received.sha256
         bundle.digest, bundle.finished_at = digest, at
@@ -343,6 +367,21 @@ def _fill(obj: CaseFile | Exhibit, fields: Mapping[str, Any], names: tuple[str, 
 
 def _values(obj: CaseFile | Exhibit, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: getattr(obj, name) or None for name in names}
+
+
+def _leaving(case_file: CaseFile, at: datetime) -> list[Exhibit]:
+    """The exhibits that would leave now. Raises NotNow when there are none, too many, or consent forbids one."""
+    exhibits = list(tendered(case_file))
+    if not exhibits:
+        raise NotNow(_("This case file has no exhibits to export."))
+    if len(exhibits) > MOST_EXHIBITS:
+        raise NotNow(_("A bundle holds at most %(most)s exhibits. Divide the case file.") % {"most": MOST_EXHIBITS})
+    must_be_covered(case_file, at)
+    return exhibits
+
+
+def _rows(exhibits: list[Exhibit]) -> list[list[str]]:
+    return [[exhibit.number, exhibit.item.accession, exhibit.item.sha256] for exhibit in exhibits]
 
 
 def _listed(exhibits: list[list[str]]) -> dict[str, Any]:

@@ -22,10 +22,12 @@ from cases.models import Bundle, CaseFile, Exhibit
 from cases.serializers import (
     BundleSerializer,
     CaseChangeSerializer,
+    CaseRowSerializer,
     CaseSerializer,
     CaseStatusSerializer,
     ExhibitChangeSerializer,
     ExhibitReviewSerializer,
+    ExhibitRowSerializer,
     ExhibitSerializer,
     NewBundleSerializer,
     NewCaseSerializer,
@@ -45,21 +47,31 @@ def _checked(serializer_class: Any, request: Request, **options: Any) -> dict[st
     return data
 
 
+def _case(request: Request, pk: str) -> CaseFile:
+    return actions.read_case(by=person(request), at=timezone.now(), case_id=UUID(pk))
+
+
+def _exhibit(request: Request, pk: str) -> Exhibit:
+    return actions.read_exhibit(by=person(request), at=timezone.now(), exhibit_id=UUID(pk))
+
+
 @extend_schema_view(list=extend_schema(description="The case files you may see."))
-class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet[CaseFile]):
-    serializer_class = CaseSerializer
+class CaseViewSet(mixins.ListModelMixin, GenericViewSet[CaseFile]):
+    serializer_class = CaseRowSerializer
     queryset = CaseFile.objects.all()
     lookup_value_regex = UUID_REGEX
 
     def get_queryset(self) -> QuerySet[CaseFile]:
         return permitted(self.request.user, "case.view", CaseFile.objects.all())
 
-    def get_object(self) -> CaseFile:
-        return require(person(self.request), "case.view", CaseFile.objects.all(), pk=self.kwargs["pk"])
-
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         require_anywhere(person(request), "case.view")
         return super().list(request, *args, **kwargs)
+
+    @extend_schema(responses=CaseSerializer)
+    def retrieve(self, request: Request, pk: str) -> Response:
+        """One case file. Reading it is a custody event."""
+        return Response(CaseSerializer(_case(request, pk)).data)
 
     @extend_schema(request=NewCaseSerializer, responses={201: CaseSerializer})
     def create(self, request: Request) -> Response:
@@ -76,8 +88,8 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewS
         user = person(request)
         require(user, "case.edit", CaseFile.objects.all(), pk=pk)
         data = _checked(CaseChangeSerializer, request, partial=True)
-        changed = actions.edit_case(by=user, at=timezone.now(), case_id=UUID(pk), changes=data)
-        return Response(CaseSerializer(changed).data)
+        actions.edit_case(by=user, at=timezone.now(), case_id=UUID(pk), changes=data)
+        return Response(CaseSerializer(_case(request, pk)).data)
 
     @extend_schema(request=CaseStatusSerializer, responses=CaseSerializer)
     @action(detail=True, methods=["post"], url_path="status", url_name="set-status")
@@ -86,9 +98,8 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewS
         user = person(request)
         require(user, "case.edit", CaseFile.objects.all(), pk=pk)
         data = _checked(CaseStatusSerializer, request)
-        return Response(
-            CaseSerializer(actions.set_case_status(by=user, at=timezone.now(), case_id=UUID(pk), **data)).data
-        )
+        actions.set_case_status(by=user, at=timezone.now(), case_id=UUID(pk), **data)
+        return Response(CaseSerializer(_case(request, pk)).data)
 
 
 class _OfCase:
@@ -102,23 +113,23 @@ class _OfCase:
 
 
 @extend_schema_view(list=extend_schema(description="The exhibits you may see.", parameters=[CASE]))
-class ExhibitViewSet(_OfCase, mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet[Exhibit]):
-    serializer_class = ExhibitSerializer
+class ExhibitViewSet(_OfCase, mixins.ListModelMixin, GenericViewSet[Exhibit]):
+    serializer_class = ExhibitRowSerializer
     queryset = Exhibit.objects.all()
     lookup_value_regex = UUID_REGEX
 
     def get_queryset(self) -> QuerySet[Exhibit]:
-        rows = Exhibit.objects.select_related("item").prefetch_related("reviews").filter(**self._of_case(self.request))
+        rows = Exhibit.objects.select_related("item").filter(**self._of_case(self.request))
         return permitted(self.request.user, "exhibit.view", rows)
-
-    def get_object(self) -> Exhibit:
-        return require(
-            person(self.request), "exhibit.view", Exhibit.objects.select_related("item"), pk=self.kwargs["pk"]
-        )
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         require_anywhere(person(request), "exhibit.view")
         return super().list(request, *args, **kwargs)
+
+    @extend_schema(responses=ExhibitSerializer)
+    def retrieve(self, request: Request, pk: str) -> Response:
+        """One exhibit with its reviews. Reading it is a custody event."""
+        return Response(ExhibitSerializer(_exhibit(request, pk)).data)
 
     @extend_schema(request=NewExhibitSerializer, responses={201: ExhibitSerializer})
     def create(self, request: Request) -> Response:
@@ -137,8 +148,8 @@ class ExhibitViewSet(_OfCase, mixins.ListModelMixin, mixins.RetrieveModelMixin, 
         user = person(request)
         require(user, "exhibit.edit", Exhibit.objects.all(), pk=pk)
         data = _checked(ExhibitChangeSerializer, request, partial=True)
-        changed = actions.edit_exhibit(by=user, at=timezone.now(), exhibit_id=UUID(pk), changes=data)
-        return Response(ExhibitSerializer(changed).data)
+        actions.edit_exhibit(by=user, at=timezone.now(), exhibit_id=UUID(pk), changes=data)
+        return Response(ExhibitSerializer(_exhibit(request, pk)).data)
 
     @extend_schema(request=WithdrawalSerializer, responses=ExhibitSerializer)
     @action(detail=True, methods=["post"])
@@ -147,8 +158,8 @@ class ExhibitViewSet(_OfCase, mixins.ListModelMixin, mixins.RetrieveModelMixin, 
         user = person(request)
         require(user, "exhibit.edit", Exhibit.objects.all(), pk=pk)
         reason = _checked(WithdrawalSerializer, request)["reason"]
-        changed = actions.withdraw_exhibit(by=user, at=timezone.now(), exhibit_id=UUID(pk), reason=reason)
-        return Response(ExhibitSerializer(changed).data)
+        actions.withdraw_exhibit(by=user, at=timezone.now(), exhibit_id=UUID(pk), reason=reason)
+        return Response(ExhibitSerializer(_exhibit(request, pk)).data)
 
     @extend_schema(request=NewExhibitReviewSerializer, responses={201: ExhibitReviewSerializer})
     @action(detail=True, methods=["post"])

@@ -9,6 +9,7 @@ from accounts.permissions import NotNow
 from cases.models import CaseFile, Exhibit
 from evidence.models import Item
 from witnesses.consent import Decision, covers
+from witnesses.vocabulary import RecipientKind
 
 
 def tendered(case_file: CaseFile) -> QuerySet[Exhibit]:
@@ -18,7 +19,12 @@ def tendered(case_file: CaseFile) -> QuerySet[Exhibit]:
 
 def consent(case_file: CaseFile, item: Item, at: datetime) -> Decision:
     """Whether every witness concerned agreed to this item going to this case's recipient for its purpose."""
-    return covers(item, purpose=case_file.purpose, recipient={case_file.recipient_kind, case_file.recipient}, at=at)
+    return covers(item, purpose=case_file.purpose, recipient=_recipients(case_file), at=at)
+
+
+def _recipients(case_file: CaseFile) -> set[str]:
+    """The kind of the recipient, and its own name: a name that spells a kind is no name."""
+    return {case_file.recipient_kind} | ({case_file.recipient.strip()} - set(RecipientKind.values))
 
 
 def refused(case_file: CaseFile, at: datetime) -> list[tuple[Exhibit, Decision]]:

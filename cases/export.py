@@ -2,14 +2,15 @@
 
 1. It waits until a signed checkpoint covers every event of the exhibits that happened before the request.
 2. Payloads are decrypted from the store straight into the bundle, their digests compared with the record.
-3. What could name a person stays sealed: original names, sources, places, notes of the reviewers.
+3. What could name a person stays sealed: original names, sources, places, notes of the reviewers. Events that tell of a
+   witness or of another case are left out; how many, `case.json` says for each exhibit.
 4. The finished folder is checked with the very verifier it carries; one that fails never leaves.
 """
 
 import json
 import mimetypes
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,15 +28,35 @@ from custody.signer import vkey
 from custody.verify import check_checkpoint
 from custody.vocabulary import Type
 from evidence.blobs import read_blob
+from evidence.fixity import find
 from ledger.bundle import BundleWriter, Summary
 from ledger.proof import format_proof
 from ledger.verify import verify_bundle
 
 WAIT = 60.0  # seconds for the sequencer to sign what happened before the request
-CLOSED_FIELDS = frozenset({"original_name", "holding", "to", "from", "purpose", "note", "recipient"})
-#: Event types whose from/to say nothing that could name a person.
-OPEN_VALUES = frozenset({Type.VERIFY, Type.IDENTIFY})
+#: What a bundle opens of each kind of event; everything else of it stays a commitment.
+OPENED: dict[str, frozenset[str]] = {
+    Type.RECEIVE: frozenset({"object"}),
+    Type.IDENTIFY: frozenset({"from", "to"}),
+    Type.VERIFY: frozenset({"object", "to"}),
+    Type.CREATE: frozenset({"object"}),
+    Type.EXTRACT: frozenset(),
+    Type.DESCRIBE: frozenset(),
+    Type.VIEW: frozenset(),
+    Type.DOWNLOAD: frozenset(),
+    Type.REFUSE: frozenset(),
+    Type.TAG: frozenset(),
+    Type.UNTAG: frozenset(),
+    Type.EXHIBIT: frozenset(),
+    Type.REVIEW: frozenset(),
+    Type.PACKAGE: frozenset(),
+    Type.EXPORT: frozenset(),
+}
+ALWAYS_OPENED = frozenset({"agent", "subjects", "compartment"})
+#: Whoever is a subject of such an event is named by it: a witness, a testimony, another case.
+OPEN_SUBJECTS = frozenset({"item", "item:record", "item:content", "item:preview", "item:text", "incident", "user"})
 Progress = Callable[[int, int], None]
+Listed = Sequence[Sequence[str]]
 
 
 class ExportProblem(Exception):
@@ -46,12 +67,14 @@ def unheard(done: int, total: int) -> None:
     """Progress that nobody watches."""
 
 
-def build(case_file: CaseFile, target: Path, *, until: datetime, progress: Progress = unheard) -> Summary:
-    """Write the bundle of a case file's exhibits to `target`, a folder that must not exist.
+def build(
+    case_file: CaseFile, target: Path, *, listed: Listed, until: datetime, progress: Progress = unheard
+) -> Summary:
+    """Write the bundle of these exhibits, [number, accession, sha256] as they were recorded, to a new folder `target`.
 
     Raises ExportProblem, in words; then nothing is left. The returned summary is of a bundle that passed its verifier.
     """
-    exhibits = list(tendered(case_file))
+    exhibits = _exhibits(case_file, listed)
     checkpoint = _covering([exhibit.item_id for exhibit in exhibits], until)
     info = [
         ("Source-Organization", "Sanad archive"),
@@ -60,12 +83,14 @@ def build(case_file: CaseFile, target: Path, *, until: datetime, progress: Progr
     ]
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     written: set[UUID] = set()
+    left_out: dict[str, int] = {}
     with BundleWriter(target, info) as writer:
         writer.set_checkpoint(checkpoint.note, vkey())
         for done, exhibit in enumerate(exhibits):
             progress(done, len(exhibits))
-            events = _events(exhibit.item_id, checkpoint)
             item = exhibit.item
+            _must_be_sound(exhibit)
+            events, left_out[exhibit.number] = _events(case_file, item.pk, checkpoint)
             writer.add_item(
                 item.accession,
                 item.accession + (mimetypes.guess_extension(item.media_type) or ".bin"),
@@ -82,7 +107,7 @@ def build(case_file: CaseFile, target: Path, *, until: datetime, progress: Progr
             )
             _add_entries(writer, [event for event in events if event.id not in written], checkpoint)
             written |= {event.id for event in events}
-        writer.add_document("case.json", _case_document(case_file, exhibits, checkpoint, until))
+        writer.add_document("case.json", _case_document(case_file, exhibits, checkpoint, until, left_out))
         summary = writer.finish()
     report = verify_bundle(summary.path)
     if report.exit_code:
@@ -116,12 +141,43 @@ def _covering(item_ids: list[UUID], until: datetime) -> Checkpoint:
     return head
 
 
-def _events(item_id: UUID, checkpoint: Checkpoint) -> list[Event]:
+def _exhibits(case_file: CaseFile, listed: Listed) -> list[Exhibit]:
+    """The very exhibits that were recorded as leaving, no more and no fewer."""
+    present = {exhibit.number: exhibit for exhibit in tendered(case_file)}
+    found = []
+    for number, accession, sha256 in listed:
+        exhibit = present.get(number)
+        if exhibit is None or (exhibit.item.accession, exhibit.item.sha256) != (accession, sha256):
+            raise ExportProblem(
+                _("Exhibit %(number)s changed since the bundle was asked for. Ask for a new one.") % {"number": number}
+            )
+        found.append(exhibit)
+    return found
+
+
+def _must_be_sound(exhibit: Exhibit) -> None:
+    """Bytes, record and ledger must agree before anything of the item leaves."""
+    finding = find(exhibit.item)
+    if not finding.good:
+        raise ExportProblem(
+            _("%(accession)s does not pass its verification and was not handed out: %(detail)s")
+            % {"accession": exhibit.item.accession, "detail": finding.detail}
+        )
+
+
+def _events(case_file: CaseFile, item_id: UUID, checkpoint: Checkpoint) -> tuple[list[Event], int]:
+    """The item's events under the checkpoint that name no witness and no other case, and how many were left out."""
     subjects = EventSubject.objects.filter(kind="item", subject_id=item_id).values("event_id")
     inside = Entry.objects.filter(event_id__in=subjects, index__lt=checkpoint.size).order_by("index")
     ids = list(inside.values_list("event_id", flat=True))
+    own = {("case", case_file.pk)} | {("bundle", pk) for pk in case_file.bundles.values_list("pk", flat=True)}
+    others = EventSubject.objects.filter(event_id__in=ids).exclude(kind__in=OPEN_SUBJECTS)
+    closed = {
+        event_id for event_id, kind, pk in others.values_list("event_id", "kind", "subject_id") if (kind, pk) not in own
+    }
     events = Event.objects.in_bulk(ids)
-    return [events[event_id] for event_id in ids]
+    told = [events[event_id] for event_id in ids if event_id not in closed and events[event_id].type in OPENED]
+    return told, len(ids) - len(told)
 
 
 def _payload(exhibit: Exhibit) -> Iterable[bytes]:
@@ -134,12 +190,17 @@ def _add_entries(writer: BundleWriter, events: list[Event], checkpoint: Checkpoi
         proof = proof_of(event.id, checkpoint)
         if proof is None:
             raise ExportProblem(_("Entry %(event)s is missing from the ledger.") % {"event": event.id})
-        closed = CLOSED_FIELDS - {"to", "from"} if event.type in OPEN_VALUES else CLOSED_FIELDS
-        disclosed = {field: value for field, value in values[event.id].items() if field not in closed}
+        disclosed = {
+            field: value
+            for field, value in values[event.id].items()
+            if field in ALWAYS_OPENED or field in OPENED[event.type]
+        }
         writer.add_entry(proof.index, proof.entry, format_proof(proof.index, proof.path, checkpoint.note), disclosed)
 
 
-def _case_document(case_file: CaseFile, exhibits: list[Exhibit], checkpoint: Checkpoint, until: datetime) -> bytes:
+def _case_document(
+    case_file: CaseFile, exhibits: list[Exhibit], checkpoint: Checkpoint, until: datetime, left_out: dict[str, int]
+) -> bytes:
     document: dict[str, Any] = {
         "case": case_file.code,
         "compartment": case_file.compartment.code,
@@ -160,6 +221,7 @@ def _case_document(case_file: CaseFile, exhibits: list[Exhibit], checkpoint: Che
                 "size": exhibit.item.size,
                 "sha256": exhibit.item.sha256,
                 "received_at": exhibit.item.received_at.isoformat(),
+                "events_left_out": left_out[exhibit.number],
             }
             for exhibit in exhibits
         ],

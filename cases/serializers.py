@@ -14,6 +14,15 @@ class CaseSerializer(serializers.ModelSerializer[CaseFile]):
         read_only_fields = fields
 
 
+class CaseRowSerializer(serializers.ModelSerializer[CaseFile]):
+    """A case file in a list, as the page of case files shows it; the rest is read one by one."""
+
+    class Meta:
+        model = CaseFile
+        fields = ("id", "code", "compartment", "title", "forum", "status", "opened_by", "opened_at")
+        read_only_fields = fields
+
+
 class NewCaseSerializer(serializers.ModelSerializer[CaseFile]):
     compartment = serializers.UUIDField()
 
@@ -65,6 +74,16 @@ class ExhibitSerializer(serializers.ModelSerializer[Exhibit]):
             "reviews",
         )
         read_only_fields = fields
+
+
+class ExhibitRowSerializer(ExhibitSerializer):
+    """An exhibit in a list: without relevance, notes, reviews and reasons, which are read one by one."""
+
+    class Meta(ExhibitSerializer.Meta):
+        fields = ("id", "case", "number", "item", "category", "added_by", "added_at", "withdrawn_at")  # type: ignore[assignment]
+        read_only_fields = fields  # type: ignore[assignment]
+
+    reviews = None  # type: ignore[assignment]
 
 
 class NewExhibitSerializer(serializers.ModelSerializer[Exhibit]):

@@ -75,7 +75,13 @@ def _build(bundle: Bundle) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=f"{bundle.id}.", dir=exports) as folder:
         name = bundle.file_name.removesuffix(".zip")
-        summary = build_bundle(bundle.case_file, Path(folder) / name, until=bundle.requested_at, progress=progress)
+        summary = build_bundle(
+            bundle.case_file,
+            Path(folder) / name,
+            listed=bundle.exhibits,
+            until=bundle.requested_at,
+            progress=progress,
+        )
         zipped = zip_bundle(summary.path, Path(folder) / bundle.file_name)
         received = blobs.receive(_chunks(zipped))
     try:

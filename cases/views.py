@@ -68,12 +68,12 @@ def new_case(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def case(request: HttpRequest, case_id: UUID) -> HttpResponse:
-    """One case file: its exhibits as consent and compartment allow, its bundles, its custody."""
-    user = person(request)
-    case_file = require(user, "case.view", CaseFile.objects.select_related("compartment", "opened_by"), pk=case_id)
+    """One case file: its exhibits as consent and compartment allow, its bundles, its custody. Reading it is a custody event."""
+    user, now = person(request), timezone.now()
+    case_file = actions.read_case(by=user, at=now, case_id=case_id)
     context = {
         "case": case_file,
-        "rows": exhibit_rows(user, case_file, timezone.now()),
+        "rows": exhibit_rows(user, case_file, now),
         "bundles": case_file.bundles.select_related("requested_by")[:10],
         "story": told(story("case", case_file.pk, newest=50), readable=True),
         "allowed": allowed(user, case_file),
@@ -97,6 +97,7 @@ def edit_case(request: HttpRequest, case_id: UUID) -> HttpResponse:
         else:
             messages.success(request, _("The case file is saved."))
             return redirect("cases:case", case_id)
+    actions.read_case(by=user, at=timezone.now(), case_id=case_id)
     return render(request, "cases/edit.html", {"form": form, "case": case_file}, status=422 if form.is_bound else 200)
 
 
@@ -145,14 +146,8 @@ def new_exhibit(request: HttpRequest, case_id: UUID) -> HttpResponse:
 
 @require_http_methods(FORM)
 def exhibit(request: HttpRequest, exhibit_id: UUID) -> HttpResponse:
-    """One exhibit with every review of it, and a form for one's own."""
+    """One exhibit with every review of it, and a form for one's own. Reading it is a custody event."""
     user = person(request)
-    shown = require(
-        user,
-        "exhibit.view",
-        Exhibit.objects.select_related("case_file__compartment", "item", "added_by", "withdrawn_by"),
-        pk=exhibit_id,
-    )
     form = ReviewForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -162,6 +157,7 @@ def exhibit(request: HttpRequest, exhibit_id: UUID) -> HttpResponse:
         else:
             messages.success(request, _("Your review is recorded."))
             return redirect("cases:exhibit", exhibit_id)
+    shown = actions.read_exhibit(by=user, at=timezone.now(), exhibit_id=exhibit_id)
     context = {
         "exhibit": shown,
         "case": shown.case_file,
@@ -188,6 +184,7 @@ def edit_exhibit(request: HttpRequest, exhibit_id: UUID) -> HttpResponse:
         else:
             messages.success(request, _("The exhibit is saved."))
             return redirect("cases:exhibit", exhibit_id)
+    actions.read_exhibit(by=user, at=timezone.now(), exhibit_id=exhibit_id)
     context = {"form": form, "exhibit": shown, "case": shown.case_file}
     return render(request, "cases/edit_exhibit.html", context, status=422 if form.is_bound else 200)
 

@@ -70,8 +70,12 @@ def _no_memory_between_tests() -> Iterator[None]:
     from django.conf import settings
     from django.core.cache import cache
 
+    from custody import keys, signer
+
     yield
     cache.clear()
+    for remembered in (keys.provider, signer._private_key, signer.vkey):
+        remembered.cache_clear()
     for name in ("signer-state.json", "ledger-alarm.json"):
         (settings.SANAD_KEYS / name).unlink(missing_ok=True)
 

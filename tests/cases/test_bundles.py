@@ -11,6 +11,7 @@ from pathlib import Path
 import bagit
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -25,6 +26,7 @@ from custody.vocabulary import Type
 from evidence import store
 from tests import factories
 from tests.cases.makers import make_bundle, make_case, make_exhibit
+from tests.cases.test_cases import COVERED, recorded_testimony
 
 pytestmark = pytest.mark.django_db
 
@@ -100,6 +102,62 @@ def test_what_could_name_a_person_stays_sealed_in_a_bundle(tmp_path: Path) -> No
         assert secret not in names
 
 
+def test_an_exhibit_added_after_the_request_does_not_slip_into_the_bundle(tmp_path: Path) -> None:
+    exhibit = make_exhibit()
+    bundle = actions.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
+    late = make_exhibit(case_file=exhibit.case_file)
+    signed()
+    build(str(bundle.pk))
+    bundle.refresh_from_db()
+    folder = unpacked(bundle, None, tmp_path)
+    assert [path.name for path in (folder / "data" / "items").iterdir()] == [exhibit.item.accession]
+    assert late.item.accession not in (folder / "data" / "case.json").read_text()
+
+
+def test_an_exhibit_withdrawn_after_the_request_fails_the_bundle_by_its_number() -> None:
+    exhibit = sealed_case()
+    bundle = actions.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
+    actions.withdraw_exhibit(by=exhibit.added_by, at=timezone.now(), exhibit_id=exhibit.pk, reason="a mistake")
+    signed()
+    build(str(bundle.pk))
+    bundle.refresh_from_db()
+    assert bundle.state == "failed"
+    assert exhibit.number in bundle.problem
+
+
+def test_a_bundle_tells_nothing_of_witnesses_and_other_cases(tmp_path: Path) -> None:
+    item, given = recorded_testimony(**COVERED)
+    testimony = given.witness.testimonies.get()
+    ours, theirs = make_case(item.compartment), make_case(item.compartment)
+    exhibit = make_exhibit(case_file=ours, item=item)
+    make_exhibit(case_file=theirs, item=item)
+    make_exhibit(case_file=theirs)
+    actions.export_outside(by=theirs.opened_by, at=timezone.now(), case_id=theirs.pk)
+    folder = unpacked(built(exhibit), None, tmp_path)
+    everything = b"".join(path.read_bytes() for path in folder.rglob("*") if path.suffix in (".json", ".txt"))
+    told = [str(theirs.pk), *(str(row.item_id) for row in theirs.exhibits.exclude(item=item))]
+    told += [str(testimony.pk), str(testimony.witness_id), testimony.number]
+    assert [secret for secret in told if secret.encode() in everything] == []
+    left_out = json.loads((folder / "data" / "case.json").read_text())["exhibits"][0]["events_left_out"]
+    assert left_out == 3  # its recording of the testimony, the exhibit and the export of the other case
+
+
+def test_a_record_that_was_changed_by_hand_does_not_leave() -> None:
+    exhibit = sealed_case()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE evidence_item SET title = 'rewritten' WHERE id = %s", [exhibit.item_id])
+    bundle = built(exhibit)
+    assert bundle.state == "failed"
+    assert exhibit.item.accession in bundle.problem
+
+
+def test_too_many_exhibits_are_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    exhibit = sealed_case()
+    monkeypatch.setattr(actions, "MOST_EXHIBITS", 1)
+    with pytest.raises(NotNow, match="at most 1"):
+        actions.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
+
+
 def test_a_bundle_at_rest_is_ciphertext() -> None:
     bundle = built(sealed_case())
     assert bundle.blob is not None
@@ -143,7 +201,8 @@ def test_a_changed_byte_in_the_store_fails_the_bundle_in_words() -> None:
     path.write_bytes(data)
     bundle = built(exhibit)
     assert (bundle.state, bundle.blob) == ("failed", None)
-    assert "changed" in bundle.problem
+    assert exhibit.item.accession in bundle.problem
+    assert "now have SHA-256" in bundle.problem
     assert Event.objects.filter(type=Type.CREATE, outcome="failure").exists()
 
 

@@ -139,6 +139,13 @@ def test_a_case_cannot_turn_to_a_recipient_a_witness_never_agreed_to() -> None:
     assert case.recipient_kind == "foreign_authority"
 
 
+def test_a_recipients_name_that_spells_a_kind_is_not_taken_for_the_kind() -> None:
+    item, _given = recorded_testimony(**COVERED)
+    case = make_case(item.compartment, recipient_kind="journalists", recipient="foreign_authority")
+    with pytest.raises(NotNow, match="W-0001"):
+        make_exhibit(case_file=case, item=item)
+
+
 def test_reviewers_may_disagree_and_both_stay() -> None:
     exhibit = make_exhibit()
     second = reviewer(exhibit.case_file.compartment)

@@ -40,7 +40,7 @@ def test_the_page_keeps_what_people_say_apart_from_what_the_device_claims(item: 
     said, claimed = text.index('id="said"'), text.index('id="claims"')
     assert said < text.index("Courtyard", said) < claimed < text.index("Phone Works")
     assert "35.182400, 35.940500" in text[claimed:]
-    assert "What you sent is what we hold." in text
+    assert "What you sent is what we hold" in text
     assert item.sha256 in text
     assert item.sha512 in text
     assert "Layla.jpg" in text
@@ -206,7 +206,7 @@ def test_a_receipt_can_be_checked_without_the_archive(item: Item) -> None:
     drain()
     answer = client.get(f"/items/{item.accession}/receipt/")
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{item.accession}-receipt.txt"'
-    assert "What you sent is what we hold." in answer.content.decode()
+    assert "What you sent is what we hold" in answer.content.decode()
 
 
 def test_readiness_never_counts_what_only_a_device_claims_as_met(item: Item) -> None:

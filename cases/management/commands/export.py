@@ -14,6 +14,7 @@ from accounts.exceptions import record_if_refused
 from accounts.models import User
 from accounts.permissions import NotNow, NotVisible, Refused, permitted
 from cases import actions
+from cases.coverage import must_be_covered
 from cases.export import ExportProblem, build
 from cases.models import CaseFile
 from custody.signer import vkey
@@ -75,7 +76,7 @@ class Command(BaseCommand):
 
     def _export(self, user: User, case_file: CaseFile, target: Path) -> dict[str, Any]:
         at = timezone.now()
-        actions.export_outside(by=user, at=at, case_id=case_file.pk)
+        case_file, listed = actions.export_outside(by=user, at=at, case_id=case_file.pk)
         with tqdm(total=1, desc="exporting", unit="exhibit", disable=None) as bar:
 
             def progress(done: int, total: int) -> None:
@@ -85,11 +86,16 @@ class Command(BaseCommand):
 
             if target.suffix == ".zip":
                 with tempfile.TemporaryDirectory(prefix=f".{target.stem}.", dir=target.parent) as folder:
-                    summary = build(case_file, Path(folder) / target.stem, until=at, progress=progress)
+                    summary = build(case_file, Path(folder) / target.stem, listed=listed, until=at, progress=progress)
+                    must_be_covered(case_file, timezone.now(), accessions={row[1] for row in listed})
                     zip_bundle(summary.path, target)
-                    shutil.rmtree(summary.path)
             else:
-                summary = build(case_file, target, until=at, progress=progress)
+                summary = build(case_file, target, listed=listed, until=at, progress=progress)
+                try:
+                    must_be_covered(case_file, timezone.now(), accessions={row[1] for row in listed})
+                except NotNow:
+                    shutil.rmtree(target)
+                    raise
         return {
             "bundle": str(target),
             "items": summary.items,
