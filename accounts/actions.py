@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -64,7 +65,10 @@ def _invite(*, by: User, at: datetime, user: User) -> str:
 
 
 def accept_invitation(*, secret: str, password: str, at: datetime) -> User:
-    """Set a first password. Raises NotNow when the link was used, expired, or never was."""
+    """Set a first password, or replace a lost one; then the person's API tokens are revoked with it.
+
+    Raises NotNow when the link was used, expired, or never was.
+    """
     with acting():
         invitation = (
             Invitation.objects.select_for_update(of=("self",))
@@ -79,16 +83,27 @@ def accept_invitation(*, secret: str, password: str, at: datetime) -> User:
         user = invitation.user
         user.set_password(password)
         user.save(update_fields=["password"])
-        record(Type.ACCOUNT, by=user, at=at, subjects=[Subject("user", user.id)], fields={"to": {"password": "set"}})
+        _record_password(by=user, at=at, done="set")
         return user
 
 
 def change_own_password(*, by: User, at: datetime, password: str) -> None:
-    """Replace one's own password; the old one was checked by the form."""
+    """Replace one's own password and revoke one's API tokens; the old password was checked by the form."""
     with acting():
         by.set_password(password)
         by.save(update_fields=["password"])
-        record(Type.ACCOUNT, by=by, at=at, subjects=[Subject("user", by.id)], fields={"to": {"password": "changed"}})
+        _record_password(by=by, at=at, done="changed")
+
+
+def _record_password(*, by: User, at: datetime, done: str) -> None:
+    """Whoever knew the old password may have issued tokens with it: none outlives it."""
+    in_force = ApiToken.objects.filter(user=by, revoked_at__isnull=True, expires_at__gt=at)
+    tokens = list(in_force.select_for_update().order_by("pk"))
+    ApiToken.objects.filter(pk__in=[token.pk for token in tokens]).update(revoked_at=at)
+    to: dict[str, Any] = {"password": done}
+    if tokens:
+        to["tokens_revoked"] = [str(token.pk) for token in tokens]
+    record(Type.ACCOUNT, by=by, at=at, subjects=[Subject("user", by.id)], fields={"to": to})
 
 
 def set_language(*, by: User, language: str) -> None:

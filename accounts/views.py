@@ -1,10 +1,9 @@
 """The entrance: signing in, invitations, the dashboard, one's own profile and tokens."""
 
-from datetime import timedelta
+from math import ceil
 from typing import Any
 from uuid import UUID
 
-from axes.helpers import get_cool_off
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
@@ -22,7 +21,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import actions, once
+from accounts import actions, attempts, once
 from accounts.forms import OwnPasswordForm, PasswordForm, ProfileForm, SignInForm, TokenForm, absorb
 from accounts.models import ApiToken, Grant, Role, User
 from accounts.panels import panels
@@ -53,8 +52,8 @@ sign_out = login_not_required(LogoutView.as_view(next_page="accounts:login"))
 
 def locked_out(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
     """Answers too many wrong passwords: 429, saying how long, the same whether or not the user name exists."""
-    wait = get_cool_off(request) or timedelta(0)
-    minutes = max(1, round(wait.total_seconds() / 60))
+    wait = attempts.wait(request, getattr(request, "axes_credentials", None))
+    minutes = max(1, ceil(wait.total_seconds() / 60))
     response = render(request, "accounts/locked_out.html", {"minutes": minutes}, status=429)
     response["Retry-After"] = str(minutes * 60)
     return response
@@ -170,7 +169,10 @@ def password(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         actions.change_own_password(by=user, at=timezone.now(), password=form.cleaned_data["password"])
         update_session_auth_hash(request, user)
-        messages.success(request, _("Your password is changed. Everywhere else you are signed out."))
+        messages.success(
+            request,
+            _("Your password is changed. Everywhere else you are signed out, and your API tokens no longer work."),
+        )
         return redirect("accounts:profile")
     return render(request, "accounts/password.html", {"form": form}, status=422 if form.is_bound else 200)
 

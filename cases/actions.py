@@ -20,6 +20,7 @@ from custody.engine import Subject, acting, record
 from custody.readings import record_reading
 from custody.vocabulary import Outcome, Type
 from evidence.blobs import Received, make_blob
+from evidence.guard import changed, require_unnamed
 from evidence.models import Item
 
 CASE_FIELDS = ("title", "forum", "purpose", "recipient_kind", "recipient", "summary")
@@ -52,11 +53,10 @@ def edit_case(*, by: User, at: datetime, case_id: UUID, changes: Mapping[str, An
         state.must_be_open(case_file)
         before = _values(case_file, CASE_FIELDS)
         _fill(case_file, changes, CASE_FIELDS)
-        after = _values(case_file, CASE_FIELDS)
-        changed = [name for name in CASE_FIELDS if before[name] != after[name]]
-        if not changed:
+        new = changed(before, _values(case_file, CASE_FIELDS))
+        if not new:
             return case_file
-        if {"purpose", "recipient_kind", "recipient"} & set(changed):
+        if {"purpose", "recipient_kind", "recipient"} & set(new):
             against = [
                 f"{exhibit.number}: {'; '.join(decision.reasons)}" for exhibit, decision in refused(case_file, at)
             ]
@@ -68,7 +68,7 @@ def edit_case(*, by: User, at: datetime, case_id: UUID, changes: Mapping[str, An
             by=by,
             at=at,
             case_file=case_file,
-            fields={"from": {name: before[name] for name in changed}, "to": {name: after[name] for name in changed}},
+            fields={"from": {name: before[name] for name in new}, "to": new},
         )
         return case_file
 
@@ -80,6 +80,7 @@ def set_case_status(*, by: User, at: datetime, case_id: UUID, status: str, reaso
         before, case_file.status = case_file.status, Status(status)
         if before == case_file.status:
             return case_file
+        require_unnamed(case_file.compartment_id, {"reason": reason})
         case_file.save(update_fields=["status"])
         _record_case(
             Type.DESCRIBE,
@@ -96,7 +97,7 @@ def read_case(*, by: User, at: datetime, case_id: UUID) -> CaseFile:
     with acting():
         case_file = require(by, "case.view", CaseFile.objects.select_related("compartment", "opened_by"), pk=case_id)
         subjects = [Subject("case", case_file.id), Subject("case:record", case_file.id)]
-        record_reading(by=by, at=at, compartment=case_file.compartment_id, subjects=subjects)
+        record_reading(by=by, at=at, compartment=case_file.compartment_id, subjects=subjects, purpose="case")
         return case_file
 
 
@@ -114,7 +115,7 @@ def read_exhibit(*, by: User, at: datetime, exhibit_id: UUID) -> Exhibit:
             Subject("item", exhibit.item_id),
             Subject("exhibit:record", exhibit.id),
         ]
-        record_reading(by=by, at=at, compartment=exhibit.case_file.compartment_id, subjects=subjects)
+        record_reading(by=by, at=at, compartment=exhibit.case_file.compartment_id, subjects=subjects, purpose="exhibit")
         return exhibit
 
 
@@ -158,9 +159,8 @@ def edit_exhibit(*, by: User, at: datetime, exhibit_id: UUID, changes: Mapping[s
         exhibit = _tendered(by, "exhibit.edit", exhibit_id)
         before = _values(exhibit, EXHIBIT_FIELDS)
         _fill(exhibit, changes, EXHIBIT_FIELDS)
-        after = _values(exhibit, EXHIBIT_FIELDS)
-        changed = [name for name in EXHIBIT_FIELDS if before[name] != after[name]]
-        if changed:
+        new = changed(before, _values(exhibit, EXHIBIT_FIELDS))
+        if new:
             exhibit.save()
             _record_exhibit(
                 Type.DESCRIBE,
@@ -169,8 +169,8 @@ def edit_exhibit(*, by: User, at: datetime, exhibit_id: UUID, changes: Mapping[s
                 exhibit=exhibit,
                 fields={
                     "object": {"exhibit": exhibit.number},
-                    "from": {name: before[name] for name in changed},
-                    "to": {name: after[name] for name in changed},
+                    "from": {name: before[name] for name in new},
+                    "to": new,
                 },
             )
         return exhibit
@@ -182,6 +182,7 @@ def withdraw_exhibit(*, by: User, at: datetime, exhibit_id: UUID, reason: str) -
         exhibit = _tendered(by, "exhibit.edit", exhibit_id)
         if not reason.strip():
             raise ValidationError({"reason": _("Say why it is withdrawn.")})
+        require_unnamed(exhibit.case_file.compartment_id, {"reason": reason})
         exhibit.withdrawn_at, exhibit.withdrawn_by, exhibit.withdrawn_reason = at, by, reason
         exhibit.full_clean(validate_unique=False)
         exhibit.save()
@@ -201,6 +202,7 @@ def review_exhibit(*, by: User, at: datetime, exhibit_id: UUID, assessment: str,
         exhibit = _tendered(by, "exhibit.review", exhibit_id)
         review = Review(exhibit=exhibit, reviewer=by, assessment=assessment, note=note, at=at)
         review.full_clean()
+        require_unnamed(exhibit.case_file.compartment_id, {"note": note})
         review.save()
         _record_exhibit(
             Type.REVIEW,
@@ -360,9 +362,12 @@ def _fill(obj: CaseFile | Exhibit, fields: Mapping[str, Any], names: tuple[str, 
     unknown = [name for name in fields if name not in names]
     if unknown:
         raise ValidationError({name: _("This field cannot be set.") for name in unknown})
+    before = _values(obj, names)
     for name, value in fields.items():
         setattr(obj, name, value)
     obj.clean_fields(exclude={field.name for field in obj._meta.fields} - set(names))
+    case_file = obj if isinstance(obj, CaseFile) else obj.case_file
+    require_unnamed(case_file.compartment_id, changed(before, _values(obj, names)))
 
 
 def _values(obj: CaseFile | Exhibit, names: tuple[str, ...]) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def new_case(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def case(request: HttpRequest, case_id: UUID) -> HttpResponse:
-    """One case file: its exhibits as consent and compartment allow, its bundles, its custody. Reading it is a custody event."""
+    """One case file: its exhibits as consent and compartment allow, its bundles, its custody; reading is an event."""
     user, now = person(request), timezone.now()
     case_file = actions.read_case(by=user, at=now, case_id=case_id)
     context = {

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,13 +16,14 @@ from accounts.models import User
 from accounts.permissions import NotNow, require, require_compartment
 from custody import seal
 from custody.engine import SYSTEM, Subject, acting, record
-from custody.models import Event, EventSubject
+from custody.readings import record_reading
 from custody.vocabulary import Outcome, Type
 from evidence import blobs, jobs
 from evidence.claims import position
 from evidence.dates import parse
-from evidence.description import DESCRIBED, described, version_of
+from evidence.description import DESCRIBED, TEXTS, described, version_of
 from evidence.fixity import Finding, find
+from evidence.guard import changed, require_unnamed
 from evidence.media_types import chosen, disagree, is_text, kind_of
 from evidence.models import Accession, Derivative, FixityCheck, Item
 from evidence.vocabulary import FixityOutcome, Kind, Precision
@@ -32,7 +33,6 @@ DATED = ("created", "published", "collected")
 LONGEST_DESCRIPTION = 20_000  # characters
 MOST_DESCRIBED_BYTES = 48 << 10  # what one ledger value holds, with room to spare
 LONGEST_NAME = 1024  # characters of an original name that are kept
-ONE_VIEWING = timedelta(minutes=5)
 _UNREADABLE = re.compile("[\0\ud800-\udfff]")  # neither the database nor canonical JSON can hold them
 
 
@@ -49,9 +49,9 @@ def receive_item(
 ) -> Item:
     """Record bytes that already stand in the store as an item with the next accession number of the compartment.
 
-    Asking again with the same idempotency key gives the item of the first time. An exact duplicate in the same
-    compartment becomes an item of its own that is linked to the first. Raises NotVisible, Refused, ValidationError
-    naming the field, NotNow when the key was used for other bytes.
+    Asking again with the same idempotency key gives the item of the first time, as long as one may view it. An exact
+    duplicate in the same compartment becomes an item of its own that is linked to the first. Raises NotVisible,
+    Refused, ValidationError naming the field, NotNow when the key was used for other bytes or in another compartment.
     """
     with acting():
         compartment = require_compartment(by, "item.receive", compartment_id)
@@ -59,7 +59,8 @@ def receive_item(
         counter = Accession.objects.select_for_update().get(pk=counter.pk)
         if idempotency_key is not None and (earlier := received_before(by, idempotency_key)):
             blobs.discard(received)
-            if earlier.sha256 != received.sha256:
+            earlier = require(by, "item.view", Item.objects.all(), pk=earlier.pk)
+            if earlier.sha256 != received.sha256 or earlier.compartment_id != compartment.id:
                 raise NotNow(_("This upload key was used for another file. Send the file again with a new key."))
             return earlier
         counter.last += 1
@@ -79,6 +80,7 @@ def receive_item(
         )
         item.sealed_name = seal.seal(item.id, "original_name", clean_name(original_name).encode())
         _describe(item, description or {})
+        require_unnamed(compartment.id, _texts(described(item)) | {"purpose": purpose})
         item.blob = blobs.make_blob(received)
         item.save()
         record(
@@ -127,7 +129,8 @@ def describe_item(
     """Change what is said of an item; unchanged fields are not written.
 
     With `version` (evidence.description.version of what the caller saw) nothing is overwritten unseen: raises NotNow
-    when the description was changed meanwhile. Raises NotVisible, Refused, ValidationError naming the field.
+    when the description was changed meanwhile. Raises NotVisible, Refused, ValidationError naming the field, also
+    where a text names a witness.
     """
     with acting():
         item = require(by, "item.describe", Item.objects.all(), lock=True, accession=accession)
@@ -136,9 +139,10 @@ def describe_item(
         before = described(item)
         _describe(item, changes)
         after = described(item)
-        changed = [name for name in DESCRIBED if before[name] != after[name]]
-        if not changed:
+        new = changed(before, after)
+        if not new:
             return item
+        require_unnamed(item.compartment_id, _texts(new) | {"reason": reason})
         item.save()
         record(
             Type.DESCRIBE,
@@ -147,8 +151,8 @@ def describe_item(
             compartment=item.compartment_id,
             subjects=[Subject("item", item.id)],
             fields={
-                "from": {name: before[name] for name in changed},
-                "to": {name: after[name] for name in changed},
+                "from": {name: before[name] for name in new},
+                "to": new,
                 "purpose": reason,
             },
         )
@@ -185,10 +189,10 @@ def place_from_device(*, by: User, at: datetime, accession: str, precision: str)
 
 
 def open_record(*, by: User, at: datetime, accession: str) -> Item:
-    """Fetch an item to show its page; opening is a custody event, once per person in five minutes."""
+    """Fetch an item to show its words; opening is a custody event, once per person in five minutes."""
     with acting():
         item = require(by, "item.view", Item.objects.select_related("compartment", "blob"), accession=accession)
-        _record_reading(Type.VIEW, "record", by=by, at=at, item=item)
+        _record_reading("record", by=by, at=at, item=item)
         return item
 
 
@@ -196,7 +200,7 @@ def open_content(*, by: User, at: datetime, accession: str) -> Item:
     """Fetch an item to show its content; the event is written before the first byte leaves."""
     with acting():
         item = require(by, "item.view_content", Item.objects.select_related("blob"), accession=accession)
-        _record_reading(Type.VIEW, "content", by=by, at=at, item=item)
+        _record_reading("content", by=by, at=at, item=item)
         return item
 
 
@@ -206,7 +210,7 @@ def open_text(*, by: User, at: datetime, accession: str) -> Item:
         item = require(by, "item.view_content", Item.objects.select_related("blob"), accession=accession)
         if not is_text(item.media_type):
             raise NotNow(_("This item is not text. Open or download it instead."))
-        _record_reading(Type.VIEW, "text", by=by, at=at, item=item)
+        _record_reading("text", by=by, at=at, item=item)
         return item
 
 
@@ -222,7 +226,7 @@ def open_preview(*, by: User, at: datetime, accession: str) -> Derivative:
         preview = require(
             by, "derivative.view", Derivative.objects.select_related("blob"), item=item, purpose="preview"
         )
-        _record_reading(Type.VIEW, "preview", by=by, at=at, item=item)
+        _record_reading("preview", by=by, at=at, item=item)
         return preview
 
 
@@ -412,19 +416,14 @@ def _describe(item: Item, changes: Mapping[str, Any]) -> None:
     item.clean_fields(exclude={field.name for field in Item._meta.fields} - set(DESCRIBED))
 
 
+def _texts(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in TEXTS if name in values}
+
+
 def _bytes_of(changes: Mapping[str, Any]) -> int:
     return len(json.dumps([value for value in changes.values() if isinstance(value, str)], ensure_ascii=False).encode())
 
 
-def _record_reading(type: Type, what: str, *, by: User, at: datetime, item: Item) -> None:
-    recent = EventSubject.objects.filter(kind=f"item:{what}", subject_id=item.id, at__gt=at - ONE_VIEWING)
-    if Event.objects.filter(type=type, agent_id=by.id, id__in=recent.values("event_id")).exists():
-        return
-    record(
-        type,
-        by=by,
-        at=at,
-        compartment=item.compartment_id,
-        subjects=[Subject("item", item.id), Subject(f"item:{what}", item.id)],
-        fields={"purpose": what},
-    )
+def _record_reading(what: str, *, by: User, at: datetime, item: Item) -> None:
+    subjects = [Subject("item", item.id), Subject(f"item:{what}", item.id)]
+    record_reading(by=by, at=at, compartment=item.compartment_id, subjects=subjects, purpose=what)

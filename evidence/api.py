@@ -27,6 +27,7 @@ from evidence.serializers import (
     ItemListSerializer,
     ItemSerializer,
     as_json,
+    as_row,
 )
 from evidence.serving import file_name, served_as, stream
 
@@ -69,7 +70,7 @@ class ItemViewSet(ViewSet):
         responses=ItemListSerializer,
     )
     def list(self, request: Request) -> Response:
-        """The items you see, newest first."""
+        """The items you see, newest first, without what is said of them at length: read that one by one."""
         user, params = _user(request), request.query_params
         filters = Filters.read(params.dict())
         items = queries.library(user, filters)
@@ -82,9 +83,7 @@ class ItemViewSet(ViewSet):
                 "count": queries.count(items),
                 "next": self._page_url(request, "after", found.older),
                 "previous": self._page_url(request, "before", found.newer),
-                "results": [
-                    as_json(item, readable=item.compartment_id in readable, whole=False) for item in found.items
-                ],
+                "results": [as_row(item, readable=item.compartment_id in readable) for item in found.items],
             }
         )
 
@@ -93,20 +92,19 @@ class ItemViewSet(ViewSet):
         """One item. Reading it is a custody event."""
         user = _user(request)
         item = actions.open_record(by=user, at=timezone.now(), accession=accession)
-        return Response(as_json(item, readable=can(user, "item.view_content", item), whole=True))
+        return Response(as_json(item, readable=can(user, "item.view_content", item)))
 
     @extend_schema(operation_id="items_describe", request=DescribeSerializer, responses=ItemSerializer)
     def partial_update(self, request: Request, accession: str) -> Response:
         """Describe an item. With `version`, 409 when somebody described it meanwhile."""
-        user = _user(request)
+        user, now = _user(request), timezone.now()
         given = DescribeSerializer(data=request.data, partial=True)
         given.is_valid(raise_exception=True)
         changes = dict(given.validated_data)
         version, reason = changes.pop("version", None), changes.pop("reason", "")
-        item = actions.describe_item(
-            by=user, at=timezone.now(), accession=accession, changes=changes, reason=reason, version=version
-        )
-        return Response(as_json(item, readable=True, whole=True))
+        actions.describe_item(by=user, at=now, accession=accession, changes=changes, reason=reason, version=version)
+        item = actions.open_record(by=user, at=now, accession=accession)
+        return Response(as_json(item, readable=can(user, "item.view_content", item)))
 
     @extend_schema(operation_id="items_content", responses=_BYTES)
     @action(detail=True, methods=["get", "head"])

@@ -35,6 +35,20 @@ DESCRIBED = (
     "acquired_tool",
 )
 
+#: Those of them that hold people's own words, and could hold a name.
+TEXTS = (
+    "title",
+    "description",
+    "language",
+    "place_name",
+    "place_name_ar",
+    "gazetteer_code",
+    "source",
+    "acquired_by",
+    "acquired_where",
+    "acquired_tool",
+)
+
 
 def described(item: Item) -> dict[str, Any]:
     """The described fields as ledger values: text, booleans, and None for what is not stated."""

@@ -6,11 +6,11 @@ from rest_framework import serializers
 
 from evidence.description import DESCRIBED, described, version_of
 from evidence.models import FixityCheck, Item
-from evidence.vocabulary import FixityOutcome
+from evidence.vocabulary import FixityOutcome, Kind
 
 
-class ItemSerializer(serializers.Serializer[Item]):
-    """One item. `readable` says whether the fields that speak of content are in it."""
+class ItemRowSerializer(serializers.Serializer[Item]):
+    """An item in a list. `readable` says whether the fields that speak of content are in it."""
 
     accession = serializers.CharField()
     compartment = serializers.CharField(help_text="code of the compartment")
@@ -23,10 +23,21 @@ class ItemSerializer(serializers.Serializer[Item]):
     last_verified_at = serializers.DateTimeField(allow_null=True)
     last_outcome = serializers.ChoiceField(choices=FixityOutcome.choices, allow_blank=True)
     readable = serializers.BooleanField()
-    original_name = serializers.CharField(required=False)
     media_type = serializers.CharField(required=False)
     type_conflict = serializers.BooleanField(required=False)
     examined_at = serializers.DateTimeField(required=False, allow_null=True)
+    title = serializers.CharField(required=False)
+    kind = serializers.ChoiceField(choices=Kind.choices, required=False)
+    graphic = serializers.BooleanField(required=False)
+    created_edtf = serializers.CharField(required=False)
+    published_edtf = serializers.CharField(required=False)
+    collected_edtf = serializers.CharField(required=False)
+
+
+class ItemSerializer(ItemRowSerializer):
+    """One item with all its words, given out only after the event of reading it."""
+
+    original_name = serializers.CharField(required=False)
     examination_problem = serializers.CharField(required=False)
     has_preview = serializers.BooleanField(required=False)
     device_claims = serializers.DictField(child=serializers.CharField(), required=False)
@@ -34,8 +45,8 @@ class ItemSerializer(serializers.Serializer[Item]):
     version = serializers.CharField(required=False, help_text="of the description, for PATCH")
 
 
-def as_json(item: Item, *, readable: bool, whole: bool) -> dict[str, Any]:
-    """An item as ItemSerializer describes it; `whole` adds what only one item's page has."""
+def as_row(item: Item, *, readable: bool) -> dict[str, Any]:
+    """An item as ItemRowSerializer describes it: what the library shows, and no word more."""
     told: dict[str, Any] = {
         "accession": item.accession,
         "compartment": item.compartment.code,
@@ -54,16 +65,28 @@ def as_json(item: Item, *, readable: bool, whole: bool) -> dict[str, Any]:
             "media_type": item.media_type,
             "type_conflict": item.type_conflict,
             "examined_at": item.examined_at,
+            "title": item.title,
+            "kind": item.kind,
+            "graphic": item.graphic,
+            "created_edtf": item.created_edtf,
+            "published_edtf": item.published_edtf,
+            "collected_edtf": item.collected_edtf,
+        }
+    return told
+
+
+def as_json(item: Item, *, readable: bool) -> dict[str, Any]:
+    """An item as ItemSerializer describes it; the caller has fetched it with evidence.actions.open_record."""
+    told = as_row(item, readable=readable)
+    if readable:
+        told |= {
+            "original_name": item.original_name,
             "examination_problem": item.examination_problem,
+            "has_preview": item.derivatives.filter(purpose="preview").exists(),
+            "device_claims": item.claims,
             "described": described(item),
             "version": version_of(item),
         }
-        if whole:
-            told |= {
-                "original_name": item.original_name,
-                "has_preview": item.derivatives.filter(purpose="preview").exists(),
-                "device_claims": item.claims,
-            }
     return told
 
 
@@ -117,4 +140,4 @@ class ItemListSerializer(serializers.Serializer[Any]):
     count = serializers.IntegerField()
     next = serializers.CharField(allow_null=True)
     previous = serializers.CharField(allow_null=True)
-    results = ItemSerializer(many=True)
+    results = ItemRowSerializer(many=True)

@@ -213,12 +213,13 @@ def describe(request: HttpRequest, accession: str) -> HttpResponse:
             else:
                 messages.success(request, _("Your description is saved."))
                 return redirect("evidence:item", accession=accession)
+    shown = actions.open_record(by=user, at=timezone.now(), accession=accession)
     context = {
         "form": form,
-        "item": record,
+        "item": shown,
         "trail": [(_("Library"), reverse("evidence:library")), (accession, reverse("evidence:item", args=[accession]))],
         "changed_by_others": changed_by_others,
-        "present": said(record) if changed_by_others else None,
+        "present": said(shown) if changed_by_others else None,
         "present_version": form.fields["version"].initial,
     }
     return render(request, "evidence/describe.html", context, status=status)

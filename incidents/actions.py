@@ -1,7 +1,7 @@
 """Acts on incidents and links, each one transaction with its custody event: if the ledger refuses, nothing happened."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,16 +13,15 @@ from django.utils.translation import gettext as _
 from accounts.models import Compartment, User
 from accounts.permissions import NotNow, require, require_compartment
 from custody.engine import Subject, acting, record
-from custody.models import Event, EventSubject
+from custody.readings import record_reading
 from custody.vocabulary import Type
 from evidence.dates import parse
+from evidence.guard import changed, require_unnamed
 from evidence.models import Item
-from incidents.description import ASSESSED, DESCRIBED, assessed, described
+from incidents.description import ASSESSED, DESCRIBED, TEXTS, assessed, described
 from incidents.models import Incident, IncidentNumber, Link, ViolationCategory
 from incidents.state import require_not_closed, require_transition
 from incidents.vocabulary import Status
-
-ONE_READING = timedelta(minutes=5)
 
 
 def open_incident(
@@ -52,6 +51,7 @@ def open_incident(
             opened_at=at,
         )
         chosen = _say(incident, fields, categories=list(categories))
+        require_unnamed(compartment.id, {name: getattr(incident, name) for name in ("code", *TEXTS)})
         _save(incident)
         incident.categories.set(chosen)
         record(
@@ -88,9 +88,11 @@ def edit_incident(
         before = described(incident, held)
         chosen = _say(incident, changes, categories=held if categories is None else list(categories))
         after = described(incident, [category.code for category in chosen])
-        changed = [name for name in after if before[name] != after[name]]
-        if not changed:
+        new = changed(before, after)
+        if not new:
             return incident
+        words = {name: value for name, value in new.items() if name in TEXTS}
+        require_unnamed(incident.compartment_id, words | {"reason": reason})
         _save(incident)
         incident.categories.set(chosen)
         record(
@@ -100,8 +102,8 @@ def edit_incident(
             compartment=incident.compartment_id,
             subjects=[Subject("incident", incident.id)],
             fields={
-                "from": {name: before[name] for name in changed},
-                "to": {name: after[name] for name in changed},
+                "from": {name: before[name] for name in new},
+                "to": new,
                 "purpose": reason,
             },
         )
@@ -114,7 +116,7 @@ def change_status(*, by: User, at: datetime, incident: Incident, status: str, re
         incident = require(by, "incident.change_status", Incident.objects.all(), lock=True, pk=incident.pk)
         if status not in Status.values:
             raise ValidationError({"status": _("There is no such status.")})
-        require_reason(reason)
+        require_reason(reason, incident.compartment_id)
         require_transition(incident, Status(status))
         before, incident.status = incident.status, status
         incident.save(update_fields=["status"])
@@ -130,22 +132,15 @@ def change_status(*, by: User, at: datetime, incident: Incident, status: str, re
 
 
 def read_incident(*, by: User, at: datetime, incident_id: UUID) -> Incident:
-    """Fetch an incident to show its page; reading is a custody event, once per person in five minutes."""
+    """Fetch an incident to show its words, or those of its links and claims.
+
+    Reading is a custody event, once per person in five minutes.
+    """
     with acting():
         incident = require(
             by, "incident.view", Incident.objects.select_related("compartment", "opened_by"), pk=incident_id
         )
-        recent = EventSubject.objects.filter(kind="incident", subject_id=incident.id, at__gt=at - ONE_READING)
-        read = Event.objects.filter(type=Type.VIEW, agent_id=by.id, id__in=recent.values("event_id"))
-        if not read.exists():
-            record(
-                Type.VIEW,
-                by=by,
-                at=at,
-                compartment=incident.compartment_id,
-                subjects=[Subject("incident", incident.id)],
-                fields={"purpose": "record"},
-            )
+        record_reading(by=by, at=at, compartment=incident.compartment_id, subjects=[Subject("incident", incident.id)])
         return incident
 
 
@@ -180,6 +175,7 @@ def tag_item(
                 "information_credibility": information_credibility,
             },
         )
+        require_unnamed(incident.compartment_id, {"reasons": link.reasons})
         try:
             with transaction.atomic():
                 link.save()
@@ -201,17 +197,18 @@ def change_link(*, by: User, at: datetime, link: Link, changes: Mapping[str, Any
         before = assessed(link)
         assess(link, changes)
         after = assessed(link)
-        changed = [name for name in ASSESSED if before[name] != after[name]]
-        if not changed:
+        new = changed(before, after)
+        if not new:
             return link
+        require_unnamed(link.incident.compartment_id, {"reasons": new.get("reasons"), "reason": reason})
         link.save(update_fields=list(ASSESSED))
         _record_link(
             Type.TAG,
             by=by,
             at=at,
             link=link,
-            was={name: before[name] for name in changed},
-            to={name: after[name] for name in changed},
+            was={name: before[name] for name in new},
+            to=new,
             reason=reason,
         )
         return link
@@ -221,7 +218,7 @@ def withdraw_link(*, by: User, at: datetime, link: Link, reason: str) -> Link:
     """Withdraw a link; that it was made, and why it no longer counts, stays. Raises as change_link."""
     with acting():
         link = _held_link(by, "link.withdraw", link)
-        require_reason(reason)
+        require_reason(reason, link.incident.compartment_id)
         link.withdrawn_by, link.withdrawn_at, link.withdrawn_reason = by, at, reason.strip()
         link.save(update_fields=["withdrawn_by", "withdrawn_at", "withdrawn_reason"])
         _record_link(Type.UNTAG, by=by, at=at, link=link, was=assessed(link), reason=reason)
@@ -254,12 +251,13 @@ def fill(row: Model, values: Mapping[str, Any], names: Iterable[str]) -> None:
         raise ValidationError(errors)
 
 
-def require_reason(reason: str) -> None:
-    """Raises ValidationError where no reason is given, or a longer one than is kept."""
+def require_reason(reason: str, compartment_id: UUID) -> None:
+    """Raises ValidationError where no reason is given, a longer one than is kept, or one that names a witness."""
     if not reason.strip():
         raise ValidationError({"reason": _("Say why: the reason is kept in the ledger.")})
     if len(reason) > 500:
         raise ValidationError({"reason": _("At most 500 characters.")})
+    require_unnamed(compartment_id, {"reason": reason})
 
 
 def _say(incident: Incident, changes: Mapping[str, Any], *, categories: list[str]) -> list[ViolationCategory]:

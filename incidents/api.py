@@ -23,6 +23,7 @@ from incidents.models import Claim, Incident, Link, ViolationCategory
 from incidents.queries import Question, asked, claims_of, links_of
 from incidents.serializers import (
     ClaimSerializer,
+    IncidentRowSerializer,
     IncidentSerializer,
     IncidentWriteSerializer,
     LinkChangeSerializer,
@@ -53,7 +54,7 @@ class IncidentViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Incident]):
     """Incidents of the compartments one may see."""
 
     queryset = Incident.objects.none()
-    serializer_class = IncidentSerializer
+    serializer_class = IncidentRowSerializer
     lookup_value_regex = UUID_REGEX
 
     def get_queryset(self) -> QuerySet[Incident]:
@@ -84,15 +85,15 @@ class IncidentViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Incident]):
         )
         return Response(IncidentSerializer(made).data, status.HTTP_201_CREATED)
 
+    @extend_schema(responses=IncidentSerializer)
     def retrieve(self, request: Request, pk: str) -> Response:
         """One incident. Reading it is a custody event."""
-        incident = actions.read_incident(by=person(request), at=timezone.now(), incident_id=UUID(pk))
-        return Response(IncidentSerializer(incident).data)
+        return Response(IncidentSerializer(_read(request, pk)).data)
 
     @extend_schema(request=IncidentWriteSerializer, responses=IncidentSerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
         said = _valid(IncidentWriteSerializer(data=request.data, partial=True))
-        incident = actions.edit_incident(
+        actions.edit_incident(
             by=person(request),
             at=timezone.now(),
             incident=self._seen(pk),
@@ -100,23 +101,24 @@ class IncidentViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Incident]):
             reason=said.pop("reason", ""),
             changes=said,
         )
-        return Response(IncidentSerializer(incident).data)
+        return Response(IncidentSerializer(_read(request, pk)).data)
 
     @extend_schema(request=StatusSerializer, responses=IncidentSerializer)
     @action(detail=True, methods=["post"], url_path="status")
     def change_status(self, request: Request, pk: str) -> Response:
         said = _valid(StatusSerializer(data=request.data))
-        incident = actions.change_status(by=person(request), at=timezone.now(), incident=self._seen(pk), **said)
-        return Response(IncidentSerializer(incident).data)
+        actions.change_status(by=person(request), at=timezone.now(), incident=self._seen(pk), **said)
+        return Response(IncidentSerializer(_read(request, pk)).data)
 
     @extend_schema(methods=["GET"], responses=LinkSerializer(many=True))
     @extend_schema(methods=["POST"], request=LinkWriteSerializer, responses={201: LinkSerializer})
     @action(detail=True, methods=["get", "post"], pagination_class=None)
     def links(self, request: Request, pk: str) -> Response:
-        """The incident's links in force; POST tags an item."""
-        incident, by = self._seen(pk), person(request)
+        """The incident's links in force; reading them is a custody event. POST tags an item."""
+        by = person(request)
         if request.method == "GET":
-            return Response(LinkSerializer(links_of(by, incident), many=True).data)
+            return Response(LinkSerializer(links_of(by, _read(request, pk)), many=True).data)
+        incident = self._seen(pk)
         said = _valid(LinkWriteSerializer(data=request.data))
         item = require(by, "item.view", Item.objects.all(), accession=said.pop("item"))
         link = actions.tag_item(by=by, at=timezone.now(), item=item, incident=incident, **said)
@@ -127,9 +129,10 @@ class IncidentViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Incident]):
     @action(detail=True, methods=["get", "post"], pagination_class=None)
     def claims(self, request: Request, pk: str) -> Response:
         """What sources claim, each in its own scope. The figures count different things and are never added."""
-        incident, by = self._seen(pk), person(request)
+        by = person(request)
         if request.method == "GET":
-            return Response(ClaimSerializer(claims_of(by, incident), many=True).data)
+            return Response(ClaimSerializer(claims_of(by, _read(request, pk)), many=True).data)
+        incident = self._seen(pk)
         said = _valid(ClaimSerializer(data=request.data))
         breakdown = said.pop("breakdown", [])
         made = claims.record_claim(by=by, at=timezone.now(), incident=incident, fields=said, breakdown=breakdown)
@@ -147,7 +150,10 @@ class LinkViewSet(viewsets.GenericViewSet[Link]):
     lookup_value_regex = UUID_REGEX
 
     def retrieve(self, request: Request, pk: str) -> Response:
-        return Response(LinkSerializer(self._seen(pk)).data)
+        """One link. Reading it is a custody event of its incident."""
+        link = self._seen(pk)
+        _read(request, link.incident_id)
+        return Response(LinkSerializer(link).data)
 
     @extend_schema(request=LinkChangeSerializer, responses=LinkSerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
@@ -156,6 +162,7 @@ class LinkViewSet(viewsets.GenericViewSet[Link]):
         link = actions.change_link(
             by=person(request), at=timezone.now(), link=self._seen(pk), changes=said, reason=reason
         )
+        _read(request, link.incident_id)
         return Response(LinkSerializer(link).data)
 
     @extend_schema(request=WithdrawnSerializer, responses=LinkSerializer)
@@ -163,6 +170,7 @@ class LinkViewSet(viewsets.GenericViewSet[Link]):
     def withdraw(self, request: Request, pk: str) -> Response:
         said = _valid(WithdrawnSerializer(data=request.data))
         link = actions.withdraw_link(by=person(request), at=timezone.now(), link=self._seen(pk), **said)
+        _read(request, link.incident_id)
         return Response(LinkSerializer(link).data)
 
     def _seen(self, pk: str) -> Link:
@@ -177,13 +185,17 @@ class ClaimViewSet(viewsets.GenericViewSet[Claim]):
     lookup_value_regex = UUID_REGEX
 
     def retrieve(self, request: Request, pk: str) -> Response:
-        return Response(ClaimSerializer(self._seen(pk)).data)
+        """One claim. Reading it is a custody event of its incident."""
+        claim = self._seen(pk)
+        _read(request, claim.incident_id)
+        return Response(ClaimSerializer(claim).data)
 
     @extend_schema(request=WithdrawnSerializer, responses=ClaimSerializer)
     @action(detail=True, methods=["post"])
     def withdraw(self, request: Request, pk: str) -> Response:
         said = _valid(WithdrawnSerializer(data=request.data))
         claim = claims.withdraw_claim(by=person(request), at=timezone.now(), claim=self._seen(pk), **said)
+        _read(request, claim.incident_id)
         return Response(ClaimSerializer(claim).data)
 
     def _seen(self, pk: str) -> Claim:
@@ -196,6 +208,11 @@ class ViolationCategoryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Vi
     queryset = ViolationCategory.objects.all()
     serializer_class = ViolationCategorySerializer
     pagination_class = None
+
+
+def _read(request: Request, incident_id: UUID | str) -> Incident:
+    """The incident whose words the answer holds; the event is written before they leave."""
+    return actions.read_incident(by=person(request), at=timezone.now(), incident_id=UUID(str(incident_id)))
 
 
 def _valid(serializer: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Nothing here parses the bytes, keeps them, or lets a framework spool them to dis
 
 import base64
 import binascii
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -76,6 +77,19 @@ def chunks(request: HttpRequest) -> Iterator[bytes]:
         if not chunk:
             return
         yield chunk
+
+
+def sha256_of(request: HttpRequest, size: int) -> str:
+    """The SHA-256 (hex) of the body, kept nowhere. Raises ReceptionRefused when fewer than `size` bytes arrive."""
+    digest, got = hashlib.sha256(), 0
+    for chunk in chunks(request):
+        digest.update(chunk)
+        got += len(chunk)
+    if got != size:
+        raise ReceptionRefused(
+            _("The line broke before the file had arrived. Nothing was kept; please send it again."), "incomplete", 400
+        )
+    return digest.hexdigest()
 
 
 def drain(request: HttpRequest, most: int = DRAINED_AT_MOST) -> bool:

@@ -12,8 +12,9 @@ from accounts.permissions import NotNow, require
 from custody.engine import Subject, acting, record
 from custody.vocabulary import Type
 from evidence.dates import parse
+from evidence.guard import require_unnamed
 from incidents.actions import fill, require_reason
-from incidents.description import CLAIMED, claimed
+from incidents.description import CLAIMED, CLAIMED_TEXTS, claimed
 from incidents.models import Claim, ClaimBreakdown, Incident
 from incidents.state import require_not_closed
 
@@ -39,6 +40,8 @@ def record_claim(
         require_not_closed(incident)
         claim = Claim(incident=incident, recorded_by=by, recorded_at=at)
         rows = state(claim, fields, breakdown)
+        words = {name: getattr(claim, name) for name in CLAIMED_TEXTS}
+        require_unnamed(incident.compartment_id, words | {"breakdown": [row.category for row in rows]})
         claim.save()
         for row in rows:
             row.claim = claim
@@ -64,7 +67,7 @@ def withdraw_claim(*, by: User, at: datetime, claim: Claim, reason: str) -> Clai
         if claim.withdrawn_at is not None:
             raise NotNow(_("This claim was withdrawn already."))
         require_not_closed(claim.incident)
-        require_reason(reason)
+        require_reason(reason, claim.incident.compartment_id)
         claim.withdrawn_by, claim.withdrawn_at, claim.withdrawn_reason = by, at, reason.strip()
         claim.save(update_fields=["withdrawn_by", "withdrawn_at", "withdrawn_reason"])
         record(

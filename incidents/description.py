@@ -20,6 +20,8 @@ DESCRIBED = (
     "happened_basis",
     "narrative",
 )
+#: Those of them that hold people's own words, and could hold a name.
+TEXTS = ("title", "title_ar", "place_name", "place_name_ar", "gazetteer_code", "narrative")
 #: What an analyst says of a link.
 ASSESSED = ("stance", "reasons", "source_reliability", "information_credibility")
 #: What a claim states. Besides: breakdown.
@@ -37,6 +39,7 @@ CLAIMED = (
     "counted",
     "note",
 )
+CLAIMED_TEXTS = ("source", "document_title", "document_url", "scope_area", "who_counts", "note")
 
 
 def described(incident: Incident, categories: list[str]) -> dict[str, Any]:

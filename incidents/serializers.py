@@ -49,6 +49,14 @@ class IncidentSerializer(serializers.ModelSerializer[Incident]):
         return Precision(incident.precision).metres if incident.precision else None
 
 
+class IncidentRowSerializer(IncidentSerializer):
+    """An incident in a list: without its narrative, which is read one by one."""
+
+    class Meta(IncidentSerializer.Meta):
+        fields = tuple(name for name in IncidentSerializer.Meta.fields if name != "narrative")  # type: ignore[assignment]
+        read_only_fields = fields  # type: ignore[assignment]
+
+
 class IncidentWriteSerializer(serializers.ModelSerializer[Incident]):
     """What may be said of an incident. Dates are EDTF; what is left out stays as it is."""
 

@@ -2,8 +2,9 @@
 
 1. POST incidents/<id>/intakes/ with what is said of the files -> {intake}. Wrong fields are named now.
 2. POST incidents/<id>/duplicates/ with digests -> what the compartment holds already.
-3. PUT uploads/ with the bytes of one file -> what the archive now holds. The same Idempotency-Key again gives the
-   same answer; GET uploads/<key>/ asks whether a key was used, before a large file is sent a second time.
+3. PUT uploads/ with the bytes of one file -> what the archive now holds. The same Idempotency-Key again, with the
+   same bytes for the same incident, gives the same answer, anything else 409; GET uploads/<key>/ asks whether a key
+   was used, before a large file is sent a second time.
 """
 
 from typing import Any
@@ -26,7 +27,7 @@ from evidence.blobs import ReceptionRefused
 from evidence.models import Item
 from evidence.store import StoreProblem
 from incidents import uploads
-from incidents.bodies import chunks, declared, drain
+from incidents.bodies import chunks, declared, drain, sha256_of
 from incidents.models import Incident
 from incidents.serializers import (
     DigestsSerializer,
@@ -114,8 +115,13 @@ class UploadsView(APIView):
         by, body = person(request), request._request
         said = declared(body)
         intake = uploads.require_intake(by, timezone.now(), said.intake)
-        if said.key and (earlier := self._earlier(request, said)):
-            drain(body, most=said.size)
+        if said.key and (
+            earlier := uploads.earlier_item(
+                by, said.key, intake=intake, sha256=said.digests.get("sha-256"), size=said.size
+            )
+        ):
+            # What the key stands for is told by the bytes alone: a header may be missing, and may be wrong.
+            uploads.earlier_item(by, said.key, intake=intake, sha256=sha256_of(body, said.size))
             return Response(uploaded(earlier))
         received = blobs.receive(chunks(body), declared_size=said.size, declared_sha256=said.digests.get("sha-256"))
         if said.digests.get("sha-512", received.sha512) != received.sha512:
@@ -151,9 +157,6 @@ class UploadsView(APIView):
         if answer.status_code >= 400 and not drain(getattr(request, "_request", request)):
             answer["Connection"] = "close"
         return answer
-
-    def _earlier(self, request: Request, said: Any) -> Item | None:
-        return uploads.earlier_item(person(request), said.key, sha256=said.digests.get("sha-256"), size=said.size)
 
 
 class UploadedView(APIView):

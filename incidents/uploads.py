@@ -24,7 +24,8 @@ from custody.vocabulary import Type
 from evidence import blobs
 from evidence.actions import receive_item, received_before
 from evidence.dates import parse
-from evidence.description import DESCRIBED
+from evidence.description import DESCRIBED, TEXTS
+from evidence.guard import require_unnamed
 from evidence.models import Item
 from incidents.actions import assess, fill, tag_item
 from incidents.description import ASSESSED, assessed
@@ -56,6 +57,8 @@ def announce(*, by: User, at: datetime, incident: Incident, fields: Mapping[str,
         require_compartment(by, "item.receive", incident.compartment_id)
         require_not_closed(incident)
         description, assessment = _checked(fields)
+        words = {name: description.get(name) for name in TEXTS}
+        require_unnamed(incident.compartment_id, words | {"reasons": assessment["reasons"]})
         intake = Intake(
             compartment_id=incident.compartment_id,
             incident=incident,
@@ -108,8 +111,9 @@ def accept(
 ) -> Item:
     """Record received bytes as an item that is linked to the intake's incident: both, or neither.
 
-    The same key again gives the item of the first time, linked once. `file_time` is what the sender's file system
-    claims; it is kept with the reception and makes no date of the item. Whatever is raised, the bytes are dropped.
+    The same key again gives the item of the first time, linked once; NotNow when that item is no longer, or never was,
+    linked to this incident. `file_time` is what the sender's file system claims; it is kept with the reception and
+    makes no date of the item. Whatever is raised, the bytes are dropped.
     """
     announced = opened(intake)
     purpose = f"file time on the sender's device: {file_time.isoformat(timespec='seconds')}" if file_time else ""
@@ -128,6 +132,8 @@ def accept(
             )
             if item.blob_id == received.blob_id:
                 tag_item(by=by, at=at, item=item, incident=intake.incident, **announced.assessment)
+            else:
+                _require_linked(by, item, intake)
             return item
     except IntegrityError:
         blobs.discard(received)
@@ -137,15 +143,29 @@ def accept(
         raise
 
 
-def earlier_item(by: User, key: UUID, *, sha256: str | None = None, size: int | None = None) -> Item | None:
-    """The item a key already made, so that a repeated upload need not be read. Raises NotNow for another file's key."""
+def earlier_item(
+    by: User, key: UUID, *, intake: Intake | None = None, sha256: str | None = None, size: int | None = None
+) -> Item | None:
+    """The item a key already made, so that a repeated upload need not be kept.
+
+    Raises NotVisible, and NotNow for another file's key or, with `intake`, a key of another incident's upload.
+    """
     found = received_before(by, key)
     if found is None:
         return None
     item = require(by, "item.view", Item.objects.select_related("duplicate_of"), pk=found.pk)
     if (sha256 is not None and sha256 != item.sha256) or (size is not None and size != item.size):
         raise NotNow(_("This upload key was used for another file. Send the file again with a new key."))
+    if intake is not None:
+        _require_linked(by, item, intake)
     return item
+
+
+def _require_linked(by: User, item: Item, intake: Intake) -> None:
+    """To answer "it is there" for an incident that does not have the item would lose the sender's file."""
+    links = permitted(by, "link.view", Link.objects.filter(item=item, withdrawn_at__isnull=True))
+    if item.compartment_id != intake.compartment_id or not links.filter(incident_id=intake.incident_id).exists():
+        raise NotNow(_("This upload key was used for another incident. Send the file again with a new key."))
 
 
 def known_digests(by: User, incident: Incident, digests: Iterable[str]) -> dict[str, Item | None]:

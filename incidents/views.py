@@ -107,6 +107,7 @@ def edit_incident(request: HttpRequest, incident_id: UUID) -> HttpResponse:
     if changed is not None:
         messages.success(request, _("The incident is saved. What it said before is in the ledger."))
         return redirect("incidents:incident", incident.pk)
+    actions.read_incident(by=user, at=timezone.now(), incident_id=incident.pk)
     context = {"form": form, "incident": incident, "trail": trail_of(incident), "cancel_url": _url(incident)}
     return render(request, "incidents/edit.html", context, status=status_of(form))
 
@@ -209,6 +210,7 @@ def change_link(request: HttpRequest, link_id: UUID) -> HttpResponse:
     if changed is not None:
         messages.success(request, _("The link is saved. What it said before is in the ledger."))
         return redirect(_url(link.incident) + "#items")
+    actions.read_incident(by=user, at=timezone.now(), incident_id=link.incident_id)
     heading = _("Change the link of %(accession)s") % {"accession": link.item.accession}
     return _form_page(request, form, link.incident, heading=heading, label=_("Save"))
 

@@ -5,7 +5,7 @@ No ledger value, title or plain column ever holds a witness's name: free texts a
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from accounts.models import Compartment, Grant, User
 from accounts.permissions import NotNow, permitted, require, require_compartment, rules
 from custody import seal
 from custody.engine import Subject, acting, record
-from custody.models import Event, EventSubject
+from custody.readings import record_reading
 from custody.vocabulary import Type
 from evidence.dates import parse
 from evidence.models import Item
@@ -36,7 +36,6 @@ from witnesses.vault import (
 from witnesses.vocabulary import Status
 
 LONGEST_TEXT = 500_000  # characters
-ONE_VIEWING = timedelta(minutes=5)
 
 
 def open_witness(
@@ -95,7 +94,7 @@ def describe_witness(*, by: User, at: datetime, witness_id: UUID, changes: Mappi
 
 
 def view_witness(*, by: User, at: datetime, witness_id: UUID) -> Witness:
-    """Fetch a witness to show the page; a custody event, once per person in five minutes."""
+    """Fetch a witness to show what is known and agreed; a custody event, once per person in five minutes."""
     with acting():
         witness = require(by, "witness.view", Witness.objects.select_related("compartment"), pk=witness_id)
         _record_reading("witness", witness.id, by=by, at=at, compartment_id=witness.compartment_id)
@@ -211,7 +210,7 @@ def correct_testimony(*, by: User, at: datetime, testimony_id: UUID, text: str, 
 
 
 def read_testimony(*, by: User, at: datetime, testimony_id: UUID) -> Testimony:
-    """Fetch a testimony to show its text; a custody event, once per person in five minutes."""
+    """Fetch a testimony to show its particulars and text; a custody event, once per person in five minutes."""
     with acting():
         testimony = require(
             by,
@@ -246,6 +245,7 @@ def link_recording(*, by: User, at: datetime, testimony_id: UUID, accession: str
 def unlink_recording(*, by: User, at: datetime, recording_id: UUID, reason: str) -> Recording:
     """Withdraw the link of an item to an open testimony; both stay, and so does the record of the link.
 
+    From then on no consent holds the item: only a protection officer may.
     Raises NotVisible, Refused, NotNow, ValidationError on `reason`.
     """
     with acting():
@@ -414,17 +414,7 @@ def _record_link(type: Type, link: Recording, *, by: User, at: datetime, reason:
 
 
 def _record_reading(kind: str, subject_id: UUID, *, by: User, at: datetime, compartment_id: UUID) -> None:
-    recent = EventSubject.objects.filter(kind=kind, subject_id=subject_id, at__gt=at - ONE_VIEWING)
-    if Event.objects.filter(type=Type.VIEW, agent_id=by.id, id__in=recent.values("event_id")).exists():
-        return
-    record(
-        Type.VIEW,
-        by=by,
-        at=at,
-        compartment=compartment_id,
-        subjects=[Subject(kind, subject_id)],
-        fields={"purpose": "content"},
-    )
+    record_reading(by=by, at=at, compartment=compartment_id, subjects=[Subject(kind, subject_id)], purpose="content")
 
 
 __all__ = [

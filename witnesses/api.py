@@ -25,6 +25,7 @@ from witnesses.queries import listed_witnesses, recordings_of
 from witnesses.serializers import (
     AccessionSerializer,
     AskedSerializer,
+    ConsentRowSerializer,
     ConsentSerializer,
     IdentitySerializer,
     MatchSerializer,
@@ -36,6 +37,7 @@ from witnesses.serializers import (
     RecordingSerializer,
     RevisedIdentitySerializer,
     RevisionSerializer,
+    TestimonyRowSerializer,
     TestimonySerializer,
     TestimonyWriteSerializer,
     WitnessSerializer,
@@ -111,7 +113,9 @@ class WitnessViewSet(Unkept):
     @extend_schema(request=WitnessWriteSerializer, responses=WitnessSerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
         said = _valid(WitnessWriteSerializer(data=request.data, partial=True))
-        witness = actions.describe_witness(by=person(request), at=timezone.now(), witness_id=UUID(pk), changes=said)
+        by, now = person(request), timezone.now()
+        actions.describe_witness(by=by, at=now, witness_id=UUID(pk), changes=said)
+        witness = actions.view_witness(by=by, at=now, witness_id=UUID(pk))
         return Response(_shown(request, [witness])[0])
 
     @extend_schema(request=AskedSerializer, responses=MatchSerializer(many=True))
@@ -160,7 +164,7 @@ class TestimonyViewSet(mixins.ListModelMixin, Unkept):
     """Testimonies, their texts and their recordings."""
 
     queryset = Testimony.objects.none()
-    serializer_class = TestimonySerializer
+    serializer_class = TestimonyRowSerializer
 
     def get_queryset(self) -> QuerySet[Testimony]:
         found = permitted(
@@ -186,16 +190,16 @@ class TestimonyViewSet(mixins.ListModelMixin, Unkept):
         )
         return Response(TestimonySerializer(testimony).data, status.HTTP_201_CREATED)
 
+    @extend_schema(responses=TestimonySerializer)
     def retrieve(self, request: Request, pk: str) -> Response:
-        return Response(TestimonySerializer(self._seen(pk)).data)
+        """One testimony. Reading it is a custody event."""
+        return Response(TestimonySerializer(self._read(pk)).data)
 
     @extend_schema(request=TestimonyWriteSerializer, responses=TestimonySerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
         said = _valid(TestimonyWriteSerializer(data=request.data, partial=True))
-        testimony = actions.describe_testimony(
-            by=person(request), at=timezone.now(), testimony_id=UUID(pk), changes=said
-        )
-        return Response(TestimonySerializer(testimony).data)
+        actions.describe_testimony(by=person(request), at=timezone.now(), testimony_id=UUID(pk), changes=said)
+        return Response(TestimonySerializer(self._read(pk)).data)
 
     @extend_schema(methods=["GET"], responses=RevisionSerializer(many=True))
     @extend_schema(methods=["POST"], request=NewTextSerializer, responses={201: RevisionSerializer})
@@ -204,8 +208,7 @@ class TestimonyViewSet(mixins.ListModelMixin, Unkept):
         """Every revision of the text; reading is a custody event. POST adds one: a correction once it is sealed."""
         by, now = person(request), timezone.now()
         if request.method == "GET":
-            testimony = actions.read_testimony(by=by, at=now, testimony_id=UUID(pk))
-            return Response(RevisionSerializer(testimony.revisions.select_related("by"), many=True).data)
+            return Response(RevisionSerializer(self._read(pk).revisions.select_related("by"), many=True).data)
         testimony = require(by, "testimony.revise", Testimony.objects.all(), pk=pk)
         said = _valid(NewTextSerializer(data=request.data))
         act = actions.correct_testimony if testimony.sealed else actions.revise_testimony
@@ -216,8 +219,8 @@ class TestimonyViewSet(mixins.ListModelMixin, Unkept):
     @action(detail=True, methods=["post"])
     def seal(self, request: Request, pk: str) -> Response:
         """Close the testimony to change; corrections stand beside it."""
-        testimony = actions.seal_testimony(by=person(request), at=timezone.now(), testimony_id=UUID(pk))
-        return Response(TestimonySerializer(testimony).data)
+        actions.seal_testimony(by=person(request), at=timezone.now(), testimony_id=UUID(pk))
+        return Response(TestimonySerializer(self._read(pk)).data)
 
     @extend_schema(methods=["GET"], responses=RecordingSerializer(many=True))
     @extend_schema(methods=["POST"], request=AccessionSerializer, responses={201: RecordingSerializer})
@@ -231,6 +234,10 @@ class TestimonyViewSet(mixins.ListModelMixin, Unkept):
         said = _valid(AccessionSerializer(data=request.data))
         link = actions.link_recording(by=by, at=timezone.now(), testimony_id=UUID(pk), **said)
         return Response(RecordingSerializer(link).data, status.HTTP_201_CREATED)
+
+    def _read(self, pk: str) -> Testimony:
+        """The testimony whose words the answer holds; the event is written before they leave."""
+        return actions.read_testimony(by=person(self.request), at=timezone.now(), testimony_id=UUID(pk))
 
     def _seen(self, pk: str) -> Testimony:
         testimonies = Testimony.objects.select_related("witness", "compartment")
@@ -258,17 +265,17 @@ class ConsentViewSet(Unkept):
     """Consents. The newest of a witness counts, alone."""
 
     queryset = Consent.objects.none()
-    serializer_class = ConsentSerializer
+    serializer_class = ConsentRowSerializer
 
     @extend_schema(
         parameters=[OpenApiParameter("witness", str, description="id of a witness")],
-        responses=ConsentSerializer(many=True),
+        responses=ConsentRowSerializer(many=True),
     )
     def list(self, request: Request) -> Response:
         found = permitted(request.user, "consent.view", Consent.objects.select_related("form_item"))
         witness = request.query_params.get("witness", "")
         page = self.paginate_queryset(found.filter(witness_id=_uuid("witness", witness)) if witness else found) or []
-        return self.get_paginated_response(_agreed(page))
+        return self.get_paginated_response(_agreed(page, ConsentRowSerializer))
 
     @extend_schema(request=NewConsentSerializer, responses={201: ConsentSerializer})
     def create(self, request: Request) -> Response:
@@ -282,8 +289,12 @@ class ConsentViewSet(Unkept):
         )
         return Response(_agreed([consent])[0], status.HTTP_201_CREATED)
 
+    @extend_schema(responses=ConsentSerializer)
     def retrieve(self, request: Request, pk: str) -> Response:
-        consent = require(person(request), "consent.view", Consent.objects.select_related("form_item"), pk=pk)
+        """One consent. Reading it is a custody event of its witness."""
+        by = person(request)
+        consent = require(by, "consent.view", Consent.objects.select_related("form_item"), pk=pk)
+        actions.view_witness(by=by, at=timezone.now(), witness_id=consent.witness_id)
         return Response(_agreed([consent])[0])
 
     @extend_schema(request=ReasonSerializer, responses=ConsentSerializer)
@@ -294,6 +305,7 @@ class ConsentViewSet(Unkept):
         require(by, "consent.withdraw", Consent.objects.all(), pk=pk)
         reason = _valid(ReasonSerializer(data=request.data))["reason"]
         consent = actions.withdraw_consent(by=by, at=timezone.now(), consent_id=UUID(pk), reason=reason)
+        actions.view_witness(by=by, at=timezone.now(), witness_id=consent.witness_id)
         return Response(_agreed([consent])[0])
 
 
@@ -304,9 +316,9 @@ def _shown(request: Request, witnesses: list[Witness]) -> list[dict[str, Any]]:
     return list(WitnessSerializer(witnesses, many=True, context=context).data)
 
 
-def _agreed(consents: list[Consent]) -> list[dict[str, Any]]:
+def _agreed(consents: list[Consent], shape: type[ConsentSerializer] = ConsentSerializer) -> list[dict[str, Any]]:
     newest = newest_consents({consent.witness_id for consent in consents}, timezone.now())
-    return list(ConsentSerializer(consents, many=True, context={"newest": newest}).data)
+    return list(shape(consents, many=True, context={"newest": newest}).data)
 
 
 def _valid(serializer: Any) -> dict[str, Any]:

@@ -6,4 +6,8 @@ class WitnessesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from evidence import guard
         from witnesses import home, policies  # noqa: F401  registers permissions, panels and the entrance
+        from witnesses.vault import require_unnamed
+
+        guard.register(require_unnamed)

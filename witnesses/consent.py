@@ -11,11 +11,32 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
+from evidence.media_types import canonical
 from evidence.models import Item
 from witnesses.models import Consent, Recording, Testimony, Witness
 from witnesses.vocabulary import MEDIUM_OF_KIND, ConsentState, IdentityLevel, Medium, Purpose, RecipientKind
 
 ENDS_SOON = timedelta(days=60)
+
+#: How the names of types begin whose bytes are writing; a type that is neither these nor a picture, film or sound is
+#: unknown, and unknown is refused.
+_WRITTEN = (
+    "text/",
+    "application/epub",
+    "application/json",
+    "application/msword",
+    "application/ndjson",
+    "application/pdf",
+    "application/rtf",
+    "application/vnd.ms-excel",
+    "application/vnd.ms-office",
+    "application/vnd.ms-powerpoint",
+    "application/vnd.ms-word",
+    "application/vnd.oasis.opendocument.",
+    "application/vnd.openxmlformats-officedocument.",
+    "application/xhtml+xml",
+    "application/xml",
+)
 
 
 @dataclass(frozen=True)
@@ -32,8 +53,9 @@ def covers(item: Item, *, purpose: str, recipient: str | Collection[str], at: da
 
     `purpose` is a Purpose. `recipient` is a RecipientKind, a recipient's own name, or several of these for one
     recipient, of which one must be agreed to. Every testimony the item is a recording of must allow it; an item that
-    is no recording involves no witness. A signed consent form names the witness and is never given on. An exact
-    duplicate is what its original is.
+    is no recording involves no witness, and a link that a protection officer withdrew makes none. A recording's form is
+    told by its examined bytes and by its kind: consent must carry both, and nothing goes before the bytes are known.
+    A signed consent form names the witness and is never given on. An exact duplicate is what its original is.
     Raises ValueError for a purpose that is none.
     """
     purpose = Purpose(purpose)
@@ -49,7 +71,7 @@ def covers(item: Item, *, purpose: str, recipient: str | Collection[str], at: da
     grounds: list[str] = []
     for testimony in testimonies:
         consent = newest.get(testimony.witness_id)
-        refusal = _refusal(consent, purpose, wanted, at) or _form_refusal(consent, MEDIUM_OF_KIND.get(item.kind))
+        refusal = _refusal(consent, purpose, wanted, at) or _unknown(item) or _form_refusal(consent, _media(item))
         if refusal:
             refusals.append(f"{testimony.witness.pseudonym}: {refusal}")
         else:
@@ -63,7 +85,7 @@ def covers_testimony(testimony: Testimony, *, purpose: str, recipient: str | Col
     purpose = Purpose(purpose)
     wanted = {recipient} if isinstance(recipient, str) else set(recipient)
     consent = newest_consents({testimony.witness_id}, at).get(testimony.witness_id)
-    refusal = _refusal(consent, purpose, wanted, at) or _form_refusal(consent, Medium.WRITTEN)
+    refusal = _refusal(consent, purpose, wanted, at) or _form_refusal(consent, (Medium.WRITTEN,))
     asked = (consent,) if consent else ()
     if refusal:
         return Decision(False, (f"{testimony.witness.pseudonym}: {refusal}",), asked)
@@ -127,15 +149,37 @@ def _refusal(consent: Consent | None, purpose: Purpose, wanted: set[str], at: da
     return ""
 
 
-def _form_refusal(consent: Consent | None, medium: Medium | None) -> str:
-    """Why the form of the thing is not carried, or ""."""
+def _unknown(item: Item) -> str:
+    """Why it is not settled what the bytes of a recording are, or ""."""
+    if item.examined_at is None:
+        return _("this item has not been examined yet, so it cannot be given on.")
+    if item.type_conflict:
+        return _("two identifiers disagree about what this item is, so it cannot be given on.")
+    return ""
+
+
+def _media(item: Item) -> tuple[Medium | None, ...]:
+    """The forms of a recording, by its bytes and by its kind: people choose the kind, so it alone proves nothing."""
+    return (_medium_of_type(item.media_type), MEDIUM_OF_KIND.get(item.kind))
+
+
+def _medium_of_type(media_type: str) -> Medium | None:
+    plain = canonical(media_type)
+    if plain.startswith(_WRITTEN):
+        return Medium.WRITTEN
+    return {"image": Medium.PHOTO, "video": Medium.VIDEO, "audio": Medium.AUDIO}.get(plain.partition("/")[0])
+
+
+def _form_refusal(consent: Consent | None, media: Collection[Medium | None]) -> str:
+    """Why one of the forms of the thing is not carried, or ""."""
     assert consent is not None  # _refusal spoke first
-    if medium is None:
-        return _("it is not known yet what this item is, so it cannot be given on.")
-    if consent.identity_level == IdentityLevel.ANONYMOUS and medium != Medium.WRITTEN:
-        return _("only anonymous use was agreed to, and this recording shows a face or a voice.")
-    if medium not in consent.recording_media:
-        return _("this form was not agreed to: %(medium)s.") % {"medium": medium.label}
+    for medium in media:
+        if medium is None:
+            return _("it is not known yet what this item is, so it cannot be given on.")
+        if consent.identity_level == IdentityLevel.ANONYMOUS and medium != Medium.WRITTEN:
+            return _("only anonymous use was agreed to, and this recording shows a face or a voice.")
+        if medium not in consent.recording_media:
+            return _("this form was not agreed to: %(medium)s.") % {"medium": medium.label}
     return ""
 
 

@@ -49,6 +49,7 @@ def new_consent(request: HttpRequest, witness_id: UUID) -> HttpResponse:
         else:
             messages.success(request, _("Consent is recorded. It takes the place of every earlier one."))
             return redirect("witnesses:witness", witness.pk)
+    actions.view_witness(by=user, at=now, witness_id=witness.pk)
     context = {"form": form, "witness": witness, "newest": newest}
     return render(request, "witnesses/new_consent.html", context, status=422 if form.is_bound else 200)
 

@@ -93,14 +93,20 @@ def tokens(names: Iterable[str], birth_year: int | None) -> set[bytes]:
 
 def token(kind: str, form: str) -> bytes:
     """HMAC-SHA-256 of one folded form; the kind keeps forms of different meaning apart."""
-    return hmac.digest(_key(), f"{kind}\0{form}".encode(), hashlib.sha256)
+    return _token(_key(), kind, form)
 
 
 def mentioned(text: str) -> set[bytes]:
     """The index entries of every run of two to six words of a text."""
     words = parts(text)
     starts = range(len(words))
-    return {token("name", form) for start in starts for form in _runs(words[start : start + LONGEST_NAME_PARTS])}
+    forms = {form for start in starts for form in _runs(words[start : start + LONGEST_NAME_PARTS])}
+    key = _key()  # once: a long text has thousands of forms
+    return {_token(key, "name", form) for form in forms}
+
+
+def _token(key: bytes, kind: str, form: str) -> bytes:
+    return hmac.digest(key, f"{kind}\0{form}".encode(), hashlib.sha256)
 
 
 def _runs(words: Sequence[str]) -> Iterator[str]:

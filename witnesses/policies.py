@@ -31,7 +31,8 @@ rule("testimony.revise", Testimony, roles=MEETS)
 rule("testimony.seal", Testimony, roles=MEETS)
 rule("testimony.link_recording", Testimony, roles=MEETS)
 rule("recording.view", Recording, roles=READS, path="testimony__compartment")
-rule("recording.withdraw", Recording, roles=MEETS, path="testimony__compartment")
+# A link holds its item to the witness's consent: whoever could withdraw it could let the recording go without one.
+rule("recording.withdraw", Recording, roles=[Role.PROTECTION_OFFICER], path="testimony__compartment")
 
 rule("consent.view", Consent, roles=READS, path="witness__compartment")
 rule("consent.withdraw", Consent, roles=MEETS, path="witness__compartment")

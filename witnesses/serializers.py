@@ -149,6 +149,28 @@ class TestimonySerializer(serializers.ModelSerializer[Testimony]):
         read_only_fields = fields
 
 
+class TestimonyRowSerializer(TestimonySerializer):
+    """A testimony in a list: whose, which and when; its particulars are read one by one."""
+
+    class Meta(TestimonySerializer.Meta):
+        fields = (  # type: ignore[assignment]
+            "id",
+            "compartment",
+            "number",
+            "witness",
+            "pseudonym",
+            "status",
+            "interview_edtf",
+            "language",
+            "interviewer",
+            "interview_earliest",
+            "interview_latest",
+            "recorded_at",
+            "sealed_at",
+        )
+        read_only_fields = fields  # type: ignore[assignment]
+
+
 class TestimonyWriteSerializer(serializers.ModelSerializer[Testimony]):
     interviewer = serializers.PrimaryKeyRelatedField(queryset=User.objects.all(), required=False)
 
@@ -202,6 +224,25 @@ class ConsentSerializer(serializers.ModelSerializer[Consent]):
         if state != ConsentState.WITHDRAWN and newest.get(consent.witness_id) != consent:
             return str(ConsentState.REPLACED.value)
         return str(state.value)
+
+
+class ConsentRowSerializer(ConsentSerializer):
+    """A consent in a list: whose, when and whether it counts; what was agreed is read one by one."""
+
+    class Meta(ConsentSerializer.Meta):
+        fields = (  # type: ignore[assignment]
+            "id",
+            "witness",
+            "form_item",
+            "given_edtf",
+            "expires_at",
+            "given_earliest",
+            "given_latest",
+            "recorded_at",
+            "withdrawn_at",
+            "state",
+        )
+        read_only_fields = fields  # type: ignore[assignment]
 
 
 class NewConsentSerializer(serializers.ModelSerializer[Consent]):

@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.forms import absorb
-from accounts.permissions import allowed, require
+from accounts.permissions import allowed, permitted, require
 from accounts.requests import person
 from accounts.templatetags.ui import bdi, coordinates, edtf
 from custody.story import story
@@ -70,6 +70,9 @@ def _page(user: Any, testimony: Testimony) -> dict[str, Any]:
     now = timezone.now()
     may = allowed(user, testimony)
     possible = ACTS[testimony.status]
+    links = recordings_of(user, testimony)
+    withdrawable = permitted(user, "recording.withdraw", links).exists()
+    may_link = "testimony.link_recording" in may and "link_recording" in possible
     revisions = list(testimony.revisions.select_related("by"))
     original = [row for row in revisions if not row.correction][-1]
     return {
@@ -80,14 +83,15 @@ def _page(user: Any, testimony: Testimony) -> dict[str, Any]:
         "earlier": [row for row in revisions if not row.correction and row.number != original.number],
         "facts": _facts(testimony),
         "state": state_of(newest_consents([testimony.witness_id], now).get(testimony.witness_id), now),
-        "recordings": recordings_of(user, testimony),
+        "recordings": links,
         "recording_form": RecordingForm(),
         "may_describe": "testimony.describe" in may and "describe" in possible,
         "may_revise": "testimony.revise" in may and "revise" in possible,
         "may_correct": "testimony.revise" in may and "correct" in possible,
         "may_seal": "testimony.seal" in may and "seal" in possible,
-        "may_link": "testimony.link_recording" in may and "link_recording" in possible,
-        "may_unlink": "testimony.link_recording" in may and "withdraw_recording" in possible,
+        "may_link": may_link,
+        "may_unlink": "withdraw_recording" in possible and withdrawable,
+        "ask_officer": may_link and "withdraw_recording" in possible and bool(links) and not withdrawable,
         "story": told(story("testimony", testimony.pk, newest=100)),
     }
 
@@ -128,6 +132,7 @@ def describe_testimony(request: HttpRequest, testimony_id: UUID) -> HttpResponse
         else:
             messages.success(request, _("Saved."))
             return redirect("witnesses:testimony", testimony.pk)
+    actions.read_testimony(by=user, at=timezone.now(), testimony_id=testimony.pk)
     context = {"form": form, "testimony": testimony, "witness": testimony.witness}
     return render(request, "witnesses/describe_testimony.html", context, status=422 if form.is_bound else 200)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +20,7 @@ from custody.vocabulary import Outcome, Type
 from witnesses import names
 from witnesses.identity import RealIdentity, sealed, unsealed
 from witnesses.models import Identity, IdentityRevision, NameToken, Witness
-from witnesses.queries import names_somebody
+from witnesses.queries import naming
 
 SHORTEST_REASON = 10  # characters
 LONGEST_REASON = 500
@@ -130,15 +131,16 @@ def checked_reason(reason: str, compartment_id: UUID, *, shortest: int = 1, fiel
     return reason
 
 
-def require_unnamed(compartment_id: UUID, texts: dict[str, Any]) -> None:
-    """Raises ValidationError on every field whose text names a witness of the compartment."""
-    named = {
-        field: _("This names a witness. Write the pseudonym instead; names belong in the identity vault.")
-        for field, text in texts.items()
-        if isinstance(text, str) and names_somebody(text, compartment_id)
-    }
+def require_unnamed(compartment_id: UUID, texts: Mapping[str, Any]) -> None:
+    """Raises ValidationError on every field whose text, or one of its list of texts, names a witness there."""
+    held: dict[str, list[str]] = {}
+    for field, value in texts.items():
+        parts = value if isinstance(value, (list, tuple)) else [value]
+        held[field] = [part for part in parts if isinstance(part, str) and part]
+    named = naming(held, compartment_id)
     if named:
-        raise ValidationError(dict(named))
+        words = _("This names a witness. Write the pseudonym instead; names belong in the identity vault.")
+        raise ValidationError({field: words for field in texts if field in named})
 
 
 def _matches(by: User, asked: list[str], birth_year: int | None) -> list[Match]:

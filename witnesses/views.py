@@ -237,5 +237,6 @@ def describe_witness(request: HttpRequest, witness_id: UUID) -> HttpResponse:
         else:
             messages.success(request, _("Saved."))
             return redirect("witnesses:witness", witness.pk)
+    actions.view_witness(by=user, at=timezone.now(), witness_id=witness.pk)
     context = {"form": form, "witness": witness}
     return render(request, "witnesses/describe.html", context, status=422 if form.is_bound else 200)

@@ -17,9 +17,9 @@ from accounts.models import User
 from archive.sample.case import open_cases
 from archive.sample.claims import record_claims
 from archive.sample.incidents import open_incidents, settle
-from archive.sample.items import correct, receive_items, store_pieces
+from archive.sample.items import correct, examine, receive_items, store_pieces
 from archive.sample.people import CODE, gather, hand_out
-from archive.sample.testimonies import take_testimonies, withdraw_the_third
+from archive.sample.testimonies import VOICES, take_testimonies, withdraw_the_third
 from custody import sequencer, signer
 from custody.engine import acting
 from evidence.models import Item
@@ -51,6 +51,7 @@ def build(credentials: Path, say: Say) -> None:
         say("witnesses, testimonies and consent")
         _witnesses, consents = take_testimonies(team, items)
         say("case files")
+        examine(items, [key for voice in VOICES for key in voice.recordings])
         open_cases(team, items)
         withdraw_the_third(team, consents)
         hand_out(team.accounts, credentials)

@@ -7,6 +7,7 @@ from django.utils import timezone
 from archive.sample.people import Team
 from cases.actions import add_exhibit, open_case, review_exhibit
 from cases.models import CaseFile
+from evidence.media_types import UNKNOWN
 from evidence.models import Item
 
 
@@ -97,7 +98,9 @@ def open_cases(team: Team, items: dict[str, Item]) -> None:
     for fields, exhibits in ((PROSECUTOR, EXHIBITS), (MECHANISM, HELD_UP)):
         case_file = open_case(by=team["legal"], at=timezone.now(), compartment_id=team.compartment.pk, fields=fields)
         for tendered in exhibits:
-            _tender(team, case_file, items[tendered.item], tendered)
+            # Where no process can be isolated nothing is examined, and a recording of unknown form is not tendered.
+            if items[tendered.item].media_type != UNKNOWN:
+                _tender(team, case_file, items[tendered.item], tendered)
 
 
 def _tender(team: Team, case_file: CaseFile, item: Item, tendered: Tendered) -> None:

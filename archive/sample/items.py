@@ -1,13 +1,13 @@
 """Receiving the sample's items: the bytes first, then the record, its links, and corrections."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from django.utils import timezone
 
 from archive.sample.holdings import PIECES
 from archive.sample.people import Team
 from archive.sample.pieces import Piece
-from evidence import blobs
+from evidence import blobs, tasks
 from evidence.actions import describe_item, receive_item
 from evidence.models import Item
 from incidents.actions import tag_item
@@ -52,6 +52,13 @@ def receive_items(team: Team, incidents: dict[str, Incident], stored: Stored) ->
                 information_credibility=credibility,
             )
     return items
+
+
+def examine(items: Mapping[str, Item], keys: Iterable[str]) -> None:
+    """Examine these now, not when a worker comes to them: consent to a recording is asked only of known bytes."""
+    for key in keys:
+        tasks.examine(str(items[key].pk))
+        items[key].refresh_from_db()
 
 
 def correct(team: Team, items: dict[str, Item]) -> None:

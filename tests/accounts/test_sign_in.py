@@ -3,16 +3,19 @@
 import re
 from datetime import timedelta
 from http.cookies import Morsel
+from typing import Any
 
 import pytest
+from axes.models import AccessFailureLog
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import override
 
 from accounts import actions
-from accounts.models import Invitation, Role, User, digest_of
+from accounts.models import ApiToken, Invitation, Role, User, digest_of
 from custody.models import Event
+from custody.story import story
 from custody.vocabulary import Type
 from tests import factories
 
@@ -24,6 +27,10 @@ INVITATION = "/accounts/invitation/"
 
 def is_signed_in(client: Client) -> bool:
     return client.get("/profile/").status_code == 200
+
+
+def sign_in(user: User, **meta: Any) -> int:
+    return Client(**meta).post(LOGIN, {"username": user.username, "password": factories.PASSWORD}).status_code
 
 
 def test_signing_in_opens_the_dashboard_and_is_recorded() -> None:
@@ -117,6 +124,89 @@ def test_waiting_the_time_out_lets_the_right_person_in(monkeypatch: pytest.Monke
     AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(minutes=16))
     client.post(LOGIN, {"username": user.username, "password": factories.PASSWORD})
     assert is_signed_in(client)
+
+
+def fail(username: str, address: str, number: int = 0) -> int:
+    form = {"username": username, "password": f"wrong-{number}"}
+    return Client(REMOTE_ADDR=address).post(LOGIN, form).status_code
+
+
+def test_one_address_that_tries_many_names_is_closed_for_every_name_and_other_addresses_are_not() -> None:
+    user = factories.make_user()
+    assert {fail(f"name-{n}", "192.0.2.1") for n in range(30)} == {200}
+    assert fail("one-more", "192.0.2.1") == 429
+    assert sign_in(user, REMOTE_ADDR="192.0.2.1") == 429
+    assert sign_in(user, REMOTE_ADDR="192.0.2.2") == 302
+    AccessFailureLog.objects.update(attempt_time=timezone.now() - timedelta(minutes=16))
+    assert sign_in(user, REMOTE_ADDR="192.0.2.1") == 302
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_one_name_tried_from_many_addresses_is_closed_for_an_hour_whether_or_not_it_exists(exists: bool) -> None:
+    user, other = factories.make_user(username="real-name"), factories.make_user()
+    name = user.username if exists else "nobody-here"
+    assert {fail(name, f"192.0.2.{n}") for n in range(20)} == {200}
+    closed = Client(REMOTE_ADDR="198.51.100.1").post(LOGIN, {"username": name, "password": factories.PASSWORD})
+    assert closed.status_code == 429
+    assert 3500 <= int(closed.headers["Retry-After"]) <= 3600
+    assert "60 minutes" in closed.content.decode()
+    assert sign_in(other, REMOTE_ADDR="198.51.100.1") == 302
+    AccessFailureLog.objects.update(attempt_time=timezone.now() - timedelta(minutes=59))
+    assert fail(name, "198.51.100.2") == 429
+    AccessFailureLog.objects.update(attempt_time=timezone.now() - timedelta(minutes=61))
+    assert sign_in(user, REMOTE_ADDR="198.51.100.2") == 302
+
+
+def test_signing_in_oneself_gives_an_address_no_new_tries_on_others() -> None:
+    own = factories.make_user()
+    for n in range(30):
+        if n % 10 == 9:
+            assert sign_in(own, REMOTE_ADDR="192.0.2.1") == 302
+        fail(f"name-{n}", "192.0.2.1")
+    assert fail("one-more", "192.0.2.1") == 429
+
+
+def test_failures_no_limit_needs_any_more_are_not_kept() -> None:
+    fail("mistyped-password-perhaps", "192.0.2.1")
+    AccessFailureLog.objects.update(attempt_time=timezone.now() - timedelta(minutes=61))
+    sign_in(factories.make_user())
+    assert not AccessFailureLog.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("behind", "said", "counted"),
+    [
+        (False, "203.0.113.9", "192.0.2.1"),
+        (True, None, "192.0.2.1"),
+        (True, "203.0.113.9", "203.0.113.9"),
+        (True, "203.0.113.1, 203.0.113.2,203.0.113.9", "203.0.113.9"),
+        (True, "203.0.113.9:5123", "203.0.113.9"),
+        (True, "203.0.113.9, not-an-address", "192.0.2.1"),
+        (True, "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        (True, "[2001:db8:1:2::9]:5123", "2001:db8:1:2::"),
+        (True, "::ffff:203.0.113.9", "203.0.113.9"),
+    ],
+)
+def test_failures_are_counted_for_the_address_the_proxy_saw(
+    behind: bool, said: str | None, counted: str, settings: Any
+) -> None:
+    settings.BEHIND_TLS_PROXY = behind
+    headers = {"X-Forwarded-For": said} if said is not None else {}
+    Client(REMOTE_ADDR="192.0.2.1").post(LOGIN, {"username": "x", "password": "wrong"}, headers=headers)
+    assert AccessFailureLog.objects.get().ip_address == counted
+
+
+def test_a_forged_first_hop_opens_nothing_behind_the_proxy(settings: Any) -> None:
+    settings.BEHIND_TLS_PROXY = True
+    answers = [
+        Client(REMOTE_ADDR="127.0.0.1").post(
+            LOGIN,
+            {"username": "name", "password": f"wrong-{n}"},
+            headers={"X-Forwarded-For": f"203.0.113.{n}, 198.51.100.7"},
+        )
+        for n in range(6)
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 429, 429]
 
 
 def test_no_password_and_no_name_reaches_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -225,6 +315,39 @@ def test_a_new_password_ends_every_other_session() -> None:
     assert here.post("/profile/password/", form).status_code == 302
     assert is_signed_in(here)
     assert not is_signed_in(elsewhere)
+
+
+@pytest.mark.parametrize("way", ["changed", "renewed"])
+def test_tokens_do_not_outlive_the_password_they_were_issued_under(way: str) -> None:
+    user, other = factories.make_user(), factories.make_user()
+    token, secret = issue(user)
+    earlier, _secret = issue(user)
+    actions.revoke_token(by=user, at=timezone.now(), token_id=earlier.pk)
+    _theirs, others = issue(other)
+    assert asks(secret) == 200
+    new = "another-harbour-77-lamp"
+    if way == "changed":
+        form = {"present": factories.PASSWORD, "password": new, "again": new}
+        assert factories.signed_in(user).post("/profile/password/", form).status_code == 302
+    else:
+        link = actions.renew_invitation(by=factories.founder(), at=timezone.now(), user_id=user.pk)
+        assert asks(secret) == 200
+        actions.accept_invitation(secret=link, password=new, at=timezone.now())
+    assert (asks(secret), asks(others)) == (401, 200)
+    token.refresh_from_db()
+    assert token.revoked_at is not None
+    told = [line.fields["to"] for line in story("user", user.pk) if line.type == Type.ACCOUNT]
+    password = "changed" if way == "changed" else "set"
+    assert told[-1] == {"password": password, "tokens_revoked": [str(token.pk)]}
+    assert told[0] == {"password": "set"}
+
+
+def issue(user: User) -> tuple[ApiToken, str]:
+    return actions.issue_token(by=user, at=timezone.now(), purpose="a script", read_only=True, life=timedelta(days=1))
+
+
+def asks(secret: str) -> int:
+    return Client().get("/api/v1/items/", headers={"Authorization": f"Bearer {secret}"}).status_code
 
 
 def test_the_present_password_is_asked_for_before_a_new_one() -> None:

@@ -121,6 +121,18 @@ def _set_status() -> Callable[[], Any]:
     )
 
 
+@action_of(actions.read_case)
+def _read_case() -> Callable[[], Any]:
+    case = make_case()
+    return lambda: actions.read_case(by=case.opened_by, at=timezone.now(), case_id=case.pk)
+
+
+@action_of(actions.read_exhibit)
+def _read_exhibit() -> Callable[[], Any]:
+    exhibit = make_exhibit()
+    return lambda: actions.read_exhibit(by=exhibit.added_by, at=timezone.now(), exhibit_id=exhibit.pk)
+
+
 @action_of(actions.add_exhibit)
 def _add_exhibit() -> Callable[[], Any]:
     case = make_case()

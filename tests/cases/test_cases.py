@@ -1,5 +1,6 @@
 """Case files and exhibits: who, when, and what consent forbids."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ def recorded_testimony(**consent: Any) -> tuple[Any, Any]:
     """(item, consent) of a witness whose testimony the item is a recording of."""
     testimony = factories.make_testimony()
     given = factories.make_consent(testimony.witness, **consent)
-    item = factories.make_item(testimony.witness.compartment, kind="audio")
+    item = factories.examined(factories.make_item(testimony.witness.compartment, kind="audio"), "audio/mpeg")
     witness_actions.link_recording(
         by=factories.make_user(Role.INVESTIGATOR, testimony.witness.compartment),
         at=timezone.now(),
@@ -250,4 +251,62 @@ def test_the_api_opens_a_case_tenders_reviews_and_names_wrong_fields() -> None:
     )
     assert review.status_code == 201
     listed = browser.get("/api/v1/exhibits/", {"case": case["id"]}).json()["results"]
-    assert [row["reviews"][0]["assessment"] for row in listed] == ["key"]
+    assert [row["number"] for row in listed] == ["E-0001"]
+    read = browser.get(f"/api/v1/exhibits/{exhibit['id']}/").json()
+    assert [row["assessment"] for row in read["reviews"]] == ["key"]
+
+
+def views_of(kind: str, subject_id: Any) -> int:
+    return sum(line.type == Type.VIEW for line in story(kind, subject_id))
+
+
+def test_lists_of_cases_and_exhibits_tell_no_words_and_are_no_reading() -> None:
+    case = make_case(summary="Thirty houses in one afternoon.")
+    exhibit = make_exhibit(case_file=case, notes="Ask for the original again.")
+    actions.review_exhibit(
+        by=case.opened_by, at=timezone.now(), exhibit_id=exhibit.pk, assessment="key", note="Two sources agree."
+    )
+    browser = factories.signed_in(case.opened_by)
+    cases = browser.get("/api/v1/cases/")
+    exhibits = browser.get("/api/v1/exhibits/", {"case": str(case.pk)})
+    assert [row["title"] for row in cases.json()["results"]] == [case.title]
+    assert [row["number"] for row in exhibits.json()["results"]] == ["E-0001"]
+    for words in (case.summary, exhibit.relevance, exhibit.notes, "Two sources agree."):
+        assert words not in cases.text + exhibits.text
+    assert views_of("case", case.pk) == 0
+
+
+@pytest.mark.parametrize("path", ["/cases/{case}/", "/cases/{case}/edit/", "/api/v1/cases/{case}/"])
+def test_reading_a_case_file_is_one_event_of_the_reader_in_five_minutes(path: str) -> None:
+    case = make_case()
+    for reader in (case.opened_by, reviewer(case.compartment)):
+        browser = factories.signed_in(reader)
+        for _ in range(2):
+            assert case.title in browser.get(path.format(case=case.pk)).text
+    assert views_of("case", case.pk) == 2
+    actions.read_case(by=case.opened_by, at=timezone.now() + timedelta(minutes=6), case_id=case.pk)
+    assert views_of("case", case.pk) == 3
+
+
+@pytest.mark.parametrize(
+    "path", ["/cases/exhibits/{exhibit}/", "/cases/exhibits/{exhibit}/edit/", "/api/v1/exhibits/{exhibit}/"]
+)
+def test_reading_an_exhibit_is_an_event_of_its_case_and_of_its_item(path: str) -> None:
+    exhibit = make_exhibit()
+    other = make_exhibit(case_file=exhibit.case_file)
+    browser = factories.signed_in(exhibit.added_by)
+    for _ in range(2):
+        assert exhibit.relevance in browser.get(path.format(exhibit=exhibit.pk)).text
+    assert (views_of("case", exhibit.case_file_id), views_of("item", exhibit.item_id)) == (1, 1)
+    browser.get(path.format(exhibit=other.pk))
+    assert (views_of("case", exhibit.case_file_id), views_of("item", other.item_id)) == (2, 1)
+    actions.read_case(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
+    assert views_of("case", exhibit.case_file_id) == 3
+
+
+def test_changing_nothing_through_the_api_is_a_reading_all_the_same() -> None:
+    exhibit = make_exhibit()
+    browser = factories.signed_in(exhibit.added_by)
+    assert browser.patch(f"/api/v1/cases/{exhibit.case_file_id}/", {}, "application/json").json()["title"]
+    assert browser.patch(f"/api/v1/exhibits/{exhibit.pk}/", {}, "application/json").json()["relevance"]
+    assert views_of("case", exhibit.case_file_id) == 2

@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 from accounts.actions import issue_token
 from accounts.models import Role, User
 from custody.models import Event
+from custody.story import story
 from custody.vocabulary import Type
 from evidence import actions
 from evidence.models import Item
@@ -68,6 +69,39 @@ def test_the_list_pages_by_marks_and_filters(item: Item) -> None:
     assert seen == [one.accession for one in reversed(made)]
     assert second["next"] is None
     assert client.get(second["previous"]).json()["results"] == first["results"]
+
+
+def views_of(item: Item) -> int:
+    return sum(line.type == Type.VIEW for line in story("item", item.pk))
+
+
+def test_the_list_tells_what_the_library_shows_and_no_word_more(item: Item) -> None:
+    actions.describe_item(
+        by=item.received_by,
+        at=timezone.now(),
+        accession=item.accession,
+        changes={"description": "A man in blue.", "source": "A neighbour", "place_name": "Sanobar", "kind": "photo"},
+    )
+    answer = api(item.received_by).get("/api/v1/items/")
+    (row,) = answer.json()["results"]
+    assert (row["title"], row["kind"], row["media_type"], row["graphic"]) == ("Courtyard", "photo", "image/jpeg", False)
+    for word in ("A man in blue", "A neighbour", "Sanobar", "Layla", "Phone Works", "described"):
+        assert word not in answer.content.decode(), word
+    assert views_of(item) == 0
+
+
+def test_changing_nothing_is_a_reading_all_the_same(item: Item) -> None:
+    told = api(item.received_by).patch(f"/api/v1/items/{item.accession}/", {}).json()
+    assert told["original_name"] == "Layla.jpg"
+    assert [line.type for line in story("item", item.pk)][-1] == Type.VIEW
+    assert views_of(item) == 1
+    actions.open_record(by=item.received_by, at=timezone.now(), accession=item.accession)
+    assert views_of(item) == 1
+
+
+def test_the_form_that_shows_the_description_is_a_reading(item: Item) -> None:
+    assert "Courtyard" in factories.signed_in(item.received_by).get(f"/items/{item.accession}/describe/").text
+    assert views_of(item) == 1
 
 
 def test_describing_follows_the_version_and_names_wrong_fields(item: Item) -> None:

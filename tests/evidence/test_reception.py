@@ -16,7 +16,8 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from accounts.models import Role
+from accounts.actions import revoke_grant
+from accounts.models import Grant, Role
 from accounts.permissions import NotNow, NotVisible, Refused
 from custody.models import Event, Pending
 from evidence import actions, blobs, store
@@ -181,6 +182,32 @@ def test_the_same_key_gives_the_item_of_the_first_time_and_other_bytes_are_refus
     with pytest.raises(NotNow):
         receive(b"other bytes")
     assert Item.objects.filter(compartment=place).count() == 2
+
+
+def test_a_used_key_gives_nothing_of_a_compartment_one_no_longer_sees_and_nothing_across_compartments() -> None:
+    item, key = factories.make_item(), uuid4()
+    by, elsewhere = item.received_by, factories.make_compartment()
+    factories.give(by, Role.INVESTIGATOR, elsewhere)
+
+    def receive(place: Any) -> Item:
+        return actions.receive_item(
+            by=by,
+            at=timezone.now(),
+            compartment_id=place.pk,
+            received=blobs.receive([b"once"]),
+            original_name="a.txt",
+            idempotency_key=key,
+        )
+
+    receive(item.compartment)
+    stands = held()
+    with pytest.raises(NotNow):
+        receive(elsewhere)
+    grant = Grant.objects.get(user=by, compartment=item.compartment)
+    revoke_grant(by=factories.founder(), at=timezone.now(), grant_id=grant.pk, reason="left the team")
+    with pytest.raises(NotVisible):
+        receive(elsewhere)
+    assert held() == stands
 
 
 def test_an_exact_duplicate_is_an_item_of_its_own_that_names_the_first() -> None:

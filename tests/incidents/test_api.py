@@ -74,6 +74,39 @@ def test_an_incident_is_opened_found_read_and_changed(caller: Caller, incident: 
     assert types == [Type.CREATE, Type.DESCRIBE, Type.VIEW]
 
 
+def views_of(incident: Incident) -> int:
+    return sum(line.type == Type.VIEW for line in story("incident", incident.pk))
+
+
+def test_the_list_has_no_narrative_and_is_no_reading(caller: Caller, incident: Incident) -> None:
+    path = f"incidents/{incident.pk}/"
+    caller.send("PATCH", path, {"narrative": "They came at noon."})
+    before = views_of(incident)
+    (row,) = caller.send("GET", "incidents/?q=noon")["results"]
+    assert (row["title"], "narrative" in row, views_of(incident)) == (incident.title, False, before)
+    assert caller.send("GET", path)["narrative"] == "They came at noon."
+
+
+@pytest.mark.parametrize("path", ["", "links/", "claims/", "one link", "one claim", "edit form", "link form"])
+def test_the_words_of_an_incident_are_read_with_one_event_in_five_minutes(
+    caller: Caller, incident: Incident, path: str
+) -> None:
+    link, claim = factories.make_link(incident=incident), factories.make_claim(incident)
+    pages = {"edit form": f"/incidents/{incident.pk}/edit/", "link form": f"/incidents/links/{link.pk}/"}
+    ones = {"one link": f"links/{link.pk}/", "one claim": f"claims/{claim.pk}/"}
+    for _ in range(2):
+        if path in pages:
+            assert caller.client.get(pages[path]).status_code == 200
+        else:
+            caller.send("GET", ones.get(path, f"incidents/{incident.pk}/{path}"))
+    assert views_of(incident) == 1
+
+
+def test_changing_nothing_is_a_reading_all_the_same(caller: Caller, incident: Incident) -> None:
+    assert caller.send("PATCH", f"incidents/{incident.pk}/", {})["title"] == incident.title
+    assert views_of(incident) == 1
+
+
 def test_wrong_fields_are_named_and_nothing_is_made(caller: Caller, incident: Incident) -> None:
     code = incident.compartment.code
     for body, field in (

@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from accounts.actions import issue_token, revoke_grant
 from accounts.models import Grant, Role
+from accounts.permissions import NotNow
 from custody import engine
 from custody.story import story
 from custody.vocabulary import Type
@@ -182,7 +183,7 @@ def test_the_announced_words_lie_sealed(sender: Sender) -> None:
     assert b"harbour" not in sealed
 
 
-def test_the_same_key_again_gives_the_same_item_without_reading_the_body(sender: Sender) -> None:
+def test_the_same_key_again_gives_the_same_item_and_keeps_nothing(sender: Sender) -> None:
     headers = {"Idempotency-Key": uuid4()}
     first = sender.put(PHOTO, headers=headers)
     again = sender.put(PHOTO, headers=headers)
@@ -205,6 +206,77 @@ def test_a_key_that_was_used_for_another_file_is_refused(sender: Sender) -> None
         assert response.status_code == 409
         assert response.json()["code"] == "not_now"
     assert Item.objects.count() == 1
+
+
+@pytest.mark.parametrize("said", ["nothing", "the digest of the first", "only SHA-512"])
+def test_a_used_key_with_other_bytes_of_the_same_length_is_never_taken_for_a_repetition(
+    sender: Sender, said: str, stored: Callable[[], set[Path]]
+) -> None:
+    headers: dict[str, Any] = {"Idempotency-Key": uuid4()}
+    sender.put(PHOTO, headers=headers)
+    kept, other = stored(), bytes(reversed(PHOTO))
+    if said == "the digest of the first":
+        headers["Repr-Digest"] = sha256(PHOTO)
+    elif said == "only SHA-512":
+        headers["Repr-Digest"] = "sha-512=:" + base64.b64encode(hashlib.sha512(other).digest()).decode() + ":"
+    response = sender.put(other, headers=headers)
+    assert (response.status_code, response.json()["code"]) == (409, "not_now")
+    assert "new key" in response.json()["detail"]
+    assert stored() == kept
+    assert Item.objects.count() == 1
+
+
+def test_a_repetition_whose_line_breaks_is_asked_for_again(sender: Sender) -> None:
+    headers = {"Idempotency-Key": uuid4()}
+    sender.put(PHOTO, headers=headers)
+    cut: dict[str, Any] = {"wsgi.input": BytesIO(PHOTO[:-1]), "CONTENT_LENGTH": str(len(PHOTO))}
+    response = sender.put(b"", headers=headers, **cut)
+    assert (response.status_code, response.json()["code"]) == (400, "incomplete")
+
+
+@pytest.mark.parametrize("place", ["another incident", "another compartment", "the link was withdrawn"])
+def test_a_used_key_is_no_answer_for_an_incident_that_does_not_have_the_item(sender: Sender, place: str) -> None:
+    by, headers = sender.incident.opened_by, {"Idempotency-Key": uuid4(), "Repr-Digest": sha256(PHOTO)}
+    first = Item.objects.get(accession=sender.put(PHOTO, headers=headers).json()["accession"])
+    incident = sender.incident
+    if place == "another incident":
+        incident = factories.make_incident(sender.incident.compartment, by=by)
+    elif place == "another compartment":
+        incident = factories.make_incident()
+        factories.give(by, Role.INVESTIGATOR, incident.compartment)
+    else:
+        actions.withdraw_link(by=by, at=timezone.now(), link=Link.objects.get(item=first), reason="another square")
+    there = Sender(incident, sender.client)
+    refused = there.put(PHOTO, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_now")
+    assert Item.objects.count() == 1
+    again = there.put(PHOTO, headers={"Idempotency-Key": uuid4()})
+    assert again.status_code == 201
+    assert Link.objects.filter(incident=incident, item__accession=again.json()["accession"]).exists()
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_key_used_for_another_incident_meanwhile_drops_the_bytes_that_arrived(
+    sender: Sender, elsewhere: bool, stored: Callable[[], set[Path]]
+) -> None:
+    """The earlier item was not there yet when the body began to arrive."""
+    by, key = sender.incident.opened_by, uuid4()
+    sender.put(PHOTO, headers={"Idempotency-Key": key})
+    other = factories.make_incident(None if elsewhere else sender.incident.compartment, by=None if elsewhere else by)
+    if elsewhere:
+        factories.give(by, Role.INVESTIGATOR, other.compartment)
+    intake, kept = factories.make_intake(other, by=by), stored()
+    with pytest.raises(NotNow):
+        uploads.accept(
+            by=by,
+            at=timezone.now(),
+            intake=intake,
+            received=blobs.receive([PHOTO]),
+            original_name="scene.jpg",
+            idempotency_key=key,
+        )
+    assert stored() == kept
+    assert not Link.objects.filter(incident=other).exists()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,7 +44,7 @@ def matter() -> Matter:
 
 
 @pytest.fixture
-def folder(test_data: Path, tmp_path: Path) -> Iterator[Path]:
+def folder(test_data: Path, tmp_path: Path) -> Path:
     """A small folder of real photographs inside a folder, as it comes off a memory card."""
     card = tmp_path / "card"
     (card / "DCIM" / "100").mkdir(parents=True)

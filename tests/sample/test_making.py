@@ -16,8 +16,10 @@ from archive.sample.camera import Claims, photograph
 from archive.sample.film import walk
 from archive.sample.lettering import joined
 from archive.sample.papers import inspection_report
+from cases.models import Exhibit
 from custody.models import Event
 from evidence.models import Item
+from evidence.sandbox import SandboxUnavailable
 from tests.factories import founder
 from verification.models import Run
 
@@ -110,3 +112,13 @@ def test_arabic_on_papers_is_joined_and_runs_from_right_to_left() -> None:
     assert joined("بيت") == "\ufe96\ufef4\ufe91"
     assert joined("لا") == "\ufefb"
     assert joined("دار") == "\ufead\ufe8d\ufea9"
+
+
+def test_where_nothing_can_be_examined_it_is_made_without_tendering_recordings(
+    credentials: Path, few: int, unfinished: Path
+) -> None:
+    with mock.patch("evidence.sandbox.examine", side_effect=SandboxUnavailable("namespaces are denied")):
+        make(credentials)
+    tendered = Exhibit.objects.values_list("relevance", flat=True)
+    assert "Loaded truck on a village road." in tendered
+    assert not [words for words in tendered if words.startswith("W-000")]

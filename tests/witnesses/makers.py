@@ -165,8 +165,8 @@ def linking_a_recording() -> Act:
 
 @action_of(actions.unlink_recording)
 def withdrawing_a_recording() -> Act:
-    by, testimony = investigator_and_testimony()
-    link = linked(testimony)
+    testimony = factories.make_testimony()
+    by, link = factories.make_user(Role.PROTECTION_OFFICER, testimony.compartment), linked(testimony)
     return lambda: actions.unlink_recording(by=by, at=timezone.now(), recording_id=link.pk, reason="The wrong file.")
 
 

@@ -7,6 +7,8 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Role
+from accounts.permissions import Refused
+from evidence.actions import describe_item, record_examination
 from evidence.models import Item
 from tests import factories
 from tests.witnesses.things import make_item
@@ -25,8 +27,23 @@ def testimony() -> Testimony:
     return factories.make_testimony()
 
 
-def recording_of(testimony: Testimony, kind: str = "audio", content: bytes | None = None) -> Item:
+TYPES = {
+    "audio": "audio/mpeg",
+    "video": "video/mp4",
+    "photo": "image/jpeg",
+    "document": "application/pdf",
+    "text": "text/plain",
+    "undetermined": "application/octet-stream",
+}
+
+
+def recording_of(
+    testimony: Testimony, kind: str = "audio", content: bytes | None = None, *, media_type: str | None = ""
+) -> Item:
+    """A recording of this kind whose bytes are found to be of this type, or of the kind's own; None: not examined."""
     item = make_item(testimony.compartment, kind, content)
+    if media_type is not None:
+        item = factories.examined(item, media_type or TYPES.get(kind, "audio/mpeg"))
     by = factories.make_user(Role.INVESTIGATOR, testimony.compartment)
     actions.link_recording(by=by, at=timezone.now(), testimony_id=testimony.id, accession=item.accession)
     return item
@@ -140,16 +157,71 @@ def test_a_recording_of_two_witnesses_needs_both(testimony: Testimony) -> None:
 
 def test_an_exact_duplicate_of_a_recording_needs_the_same_consent(testimony: Testimony) -> None:
     recording_of(testimony, content=b"the same bytes")
-    twin = make_item(testimony.compartment, content=b"the same bytes")
+    twin = factories.examined(make_item(testimony.compartment, content=b"the same bytes"), "audio/mpeg")
     assert asked(twin).reasons == ("W-0001: no consent is recorded.",)
 
 
-def test_a_withdrawn_link_frees_the_item(testimony: Testimony) -> None:
+def test_only_a_protection_officer_can_free_an_item_by_withdrawing_its_link(testimony: Testimony) -> None:
     item = recording_of(testimony)
-    by = factories.make_user(Role.INVESTIGATOR, testimony.compartment)
     link = testimony.recordings.get()
-    actions.unlink_recording(by=by, at=timezone.now(), recording_id=link.id, reason="The wrong file.")
+    investigator = factories.make_user(Role.INVESTIGATOR, testimony.compartment)
+    with pytest.raises(Refused):
+        actions.unlink_recording(by=investigator, at=timezone.now(), recording_id=link.id, reason="The wrong file.")
+    assert asked(item).reasons == ("W-0001: no consent is recorded.",)
+    officer = factories.make_user(Role.PROTECTION_OFFICER, testimony.compartment)
+    actions.unlink_recording(by=officer, at=timezone.now(), recording_id=link.id, reason="The wrong file.")
     assert asked(item).allowed
+
+
+def test_a_described_kind_does_not_widen_what_the_bytes_are(testimony: Testimony) -> None:
+    factories.make_consent(testimony.witness, recording_media=["written"], identity_level="anonymous")
+    item = recording_of(testimony, "video")
+    by = factories.make_user(Role.INVESTIGATOR, testimony.compartment)
+    item = describe_item(by=by, at=timezone.now(), accession=item.accession, changes={"kind": "document"})
+    assert asked(item).reasons == (
+        "W-0001: only anonymous use was agreed to, and this recording shows a face or a voice.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("agreed", "kind", "media_type", "allowed", "reason"),
+    [
+        (["written"], "document", "video/mp4", False, "Video recording"),
+        (["video"], "document", "video/mp4", False, "In writing"),
+        (["written", "video"], "document", "video/mp4", True, ""),
+        (["written"], "text", "image/png", False, "Photographs"),
+        (["written"], "document", "audio/x-wav", False, "Sound recording"),
+        (["written"], "document", "application/vnd.rn-realmedia", False, "not known yet what this item is"),
+        (["written"], "document", "application/octet-stream", False, "not known yet what this item is"),
+        (["written"], "document", None, False, "has not been examined yet"),
+        (["written"], "text", "text/x-csv", True, ""),
+        (["written"], "document", "application/vnd.oasis.opendocument.text", True, ""),
+        (["audio"], "audio", "audio/ogg", True, ""),
+    ],
+)
+def test_consent_must_carry_both_the_bytes_and_the_kind(
+    testimony: Testimony, agreed: list[str], kind: str, media_type: str | None, allowed: bool, reason: str
+) -> None:
+    factories.make_consent(testimony.witness, recording_media=agreed)
+    decision = asked(recording_of(testimony, kind, media_type=media_type))
+    assert decision.allowed is allowed
+    assert reason in decision.reasons[0]
+
+
+def test_a_recording_whose_identifiers_disagree_goes_nowhere(testimony: Testimony) -> None:
+    factories.make_consent(testimony.witness)
+    item = recording_of(testimony, media_type=None)
+    item = record_examination(
+        at=timezone.now(),
+        item_id=item.pk,
+        puremagic="video/mp4",
+        libmagic="application/pdf",
+        claims=None,
+        problem="",
+    )
+    assert asked(item).reasons == (
+        "W-0001: two identifiers disagree about what this item is, so it cannot be given on.",
+    )
 
 
 def test_a_signed_consent_form_never_leaves(testimony: Testimony) -> None:

@@ -284,16 +284,24 @@ def test_particulars_of_a_testimony_are_changed(investigator: User, witness: Wit
     assert testimony.language == "apc"
 
 
-def test_recordings_are_linked_and_withdrawn_on_the_page(investigator: User, witness: Witness) -> None:
+def test_recordings_are_linked_and_withdrawn_on_the_page(investigator: User, officer: User, witness: Witness) -> None:
     testimony, item = factories.make_testimony(witness), make_item(witness.compartment)
     wrong = page(investigator, "link_recording", testimony.pk, data={"accession": "SY-2025-999999"})
     assert wrong.status_code == 422
     assert "SY-2025-999999" in text_of(wrong)
     assert page(investigator, "link_recording", testimony.pk, data={"accession": item.accession}).status_code == 302
     link = testimony.recordings.get()
-    assert item.accession in text_of(page(investigator, "unlink_recording", link.pk))
-    assert page(investigator, "unlink_recording", link.pk, data={"reason": ""}).status_code == 422
-    assert page(investigator, "unlink_recording", link.pk, data={"reason": "The wrong file."}).status_code == 302
+    way = reverse("witnesses:unlink_recording", args=[link.pk])
+    seen = text_of(page(investigator, "testimony", testimony.pk))
+    assert way not in seen
+    assert "Only a protection officer can withdraw a link" in seen
+    assert page(investigator, "unlink_recording", link.pk, data={"reason": "The wrong file."}).status_code == 403
+    seen = text_of(page(officer, "testimony", testimony.pk))
+    assert way in seen
+    assert "Only a protection officer" not in seen
+    assert item.accession in text_of(page(officer, "unlink_recording", link.pk))
+    assert page(officer, "unlink_recording", link.pk, data={"reason": ""}).status_code == 422
+    assert page(officer, "unlink_recording", link.pk, data={"reason": "The wrong file."}).status_code == 302
     assert item.accession not in text_of(page(investigator, "testimony", testimony.pk)).partition('id="custody"')[0]
 
 
@@ -446,7 +454,10 @@ def test_the_api_records_reads_corrects_and_seals_a_testimony(investigator: User
     assert api("PATCH", f"testimonies/{key}/", {"interpreter": "Agency 2"}).json()["interpreter"] == "Agency 2"
     link = api("POST", f"testimonies/{key}/recordings/", {"accession": item.accession})
     assert (link.status_code, link.json()["item"]) == (201, item.accession)
-    withdrawn = api("POST", f"recordings/{link.json()['id']}/withdraw/", {"reason": "The wrong file."})
+    way = f"recordings/{link.json()['id']}/withdraw/"
+    assert api("POST", way, {"reason": "The wrong file."}).status_code == 403
+    officer = factories.make_user(Role.PROTECTION_OFFICER, witness.compartment)
+    withdrawn = Api(officer)("POST", way, {"reason": "The wrong file."})
     assert withdrawn.json()["withdrawn_at"] is not None
     assert api("GET", f"testimonies/{key}/recordings/").json() == []
     assert api("POST", f"testimonies/{key}/texts/", {"text": "Better."}).status_code == 201
@@ -459,6 +470,43 @@ def test_the_api_records_reads_corrects_and_seals_a_testimony(investigator: User
     assert [row["text"] for row in texts.json()] == ["  Two lines.\nTwo.  ", "Better.", "Best."]
     assert texts["Cache-Control"] == "no-store"
     assert "text" not in api("GET", f"testimonies/{key}/").json()
+
+
+def views_of(kind: str, key: Any) -> int:
+    return sum(line.type == Type.VIEW for line in story(kind, key))
+
+
+def test_lists_in_the_api_tell_no_words_and_reading_one_is_an_event(lawyer: User, witness: Witness) -> None:
+    testimony = factories.make_testimony(witness)
+    Testimony.objects.filter(pk=testimony.pk).update(others_present="A colleague", place_name="Sanobar")
+    consent = factories.make_consent(witness, named_recipients=["Office of the Prosecutor"])
+    api = Api(lawyer)
+    listed = text_of(api("GET", "testimonies/")) + text_of(api("GET", f"consents/?witness={witness.pk}"))
+    assert testimony.number in listed
+    for words in ("A colleague", "Sanobar", "Office of the Prosecutor"):
+        assert words not in listed
+    assert (views_of("testimony", testimony.pk), views_of("witness", witness.pk)) == (0, 0)
+    for _ in range(2):
+        assert api("GET", f"testimonies/{testimony.pk}/").json()["others_present"] == "A colleague"
+        assert api("GET", f"consents/{consent.pk}/").json()["named_recipients"] == ["Office of the Prosecutor"]
+    assert (views_of("testimony", testimony.pk), views_of("witness", witness.pk)) == (1, 1)
+
+
+def test_forms_that_show_what_was_said_are_a_reading(officer: User, witness: Witness) -> None:
+    testimony = factories.make_testimony(witness)
+    browser = factories.signed_in(officer)
+    assert browser.get(reverse("witnesses:describe_testimony", args=[testimony.pk])).status_code == 200
+    assert views_of("testimony", testimony.pk) == 1
+    assert browser.get(reverse("witnesses:new_consent", args=[witness.pk])).status_code == 200
+    assert browser.get(reverse("witnesses:describe", args=[witness.pk])).status_code == 200
+    assert views_of("witness", witness.pk) == 1
+
+
+def test_changing_nothing_through_the_api_is_a_reading_all_the_same(officer: User, witness: Witness) -> None:
+    testimony, api = factories.make_testimony(witness), Api(officer)
+    assert api("PATCH", f"witnesses/{witness.pk}/", {}).json()["kind"] == witness.kind
+    assert api("PATCH", f"testimonies/{testimony.pk}/", {}).json()["number"] == testimony.number
+    assert (views_of("testimony", testimony.pk), views_of("witness", witness.pk)) == (1, 1)
 
 
 def test_the_api_records_and_withdraws_consent(officer: User, lawyer: User, witness: Witness) -> None:

@@ -103,8 +103,9 @@ def test_a_sealed_testimony_takes_no_change_but_visible_corrections(testimony: T
         actions.describe_testimony(by=investigator, at=now, testimony_id=testimony.pk, changes={"language": "en"})
     with pytest.raises(NotNow):
         sealed(testimony, investigator)
+    officer = factories.make_user(Role.PROTECTION_OFFICER, testimony.compartment)
     with pytest.raises(NotNow):
-        actions.unlink_recording(by=investigator, at=now, recording_id=link.pk, reason="The wrong file.")
+        actions.unlink_recording(by=officer, at=now, recording_id=link.pk, reason="The wrong file.")
     assert testimony.revisions.count() == 1
     actions.correct_testimony(
         by=investigator, at=now, testimony_id=testimony.pk, text="They came after dawn.", reason="Misheard."
@@ -226,9 +227,10 @@ def test_a_link_is_told_on_the_item_the_testimony_and_the_witness(testimony: Tes
     link = actions.link_recording(by=investigator, at=now, testimony_id=testimony.pk, accession=item.accession)
     with pytest.raises(ValidationError):
         actions.link_recording(by=investigator, at=now, testimony_id=testimony.pk, accession=item.accession)
-    actions.unlink_recording(by=investigator, at=now, recording_id=link.pk, reason="The wrong file.")
+    officer = factories.make_user(Role.PROTECTION_OFFICER, testimony.compartment)
+    actions.unlink_recording(by=officer, at=now, recording_id=link.pk, reason="The wrong file.")
     with pytest.raises(NotNow):
-        actions.unlink_recording(by=investigator, at=now, recording_id=link.pk, reason="The wrong file.")
+        actions.unlink_recording(by=officer, at=now, recording_id=link.pk, reason="The wrong file.")
     for kind, subject in (("item", item.pk), ("testimony", testimony.pk), ("witness", testimony.witness_id)):
         types = [line.type for line in story(kind, subject)]
         assert types[-2:] == [Type.LINK_RECORDING, Type.UNLINK_RECORDING]
