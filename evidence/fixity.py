@@ -160,7 +160,7 @@ def _open(event: Event) -> _Told:
 
 
 def _same_record(item: Item, reception: _Told) -> None:
-    blob, stated = _blob(item), reception.values["object"] | reception.values["holding"]
+    blob, stated = _blob(item), reception.values["object"] | reception.values.get("holding", {})
     if reception.entry.blob != blob.address:
         raise _Wrong(FixityOutcome.RECORD, "the record points to other bytes than the ledger names")
     for name, present in (
@@ -173,7 +173,7 @@ def _same_record(item: Item, reception: _Told) -> None:
         ("duplicate_of", item.duplicate_of.accession if item.duplicate_of else None),
         ("idempotency_key", str(item.idempotency_key) if item.idempotency_key else None),
     ):
-        if stated[name] != present:
+        if name not in stated or stated[name] != present:
             raise _Wrong(FixityOutcome.RECORD, f"{name} in the record is not what the ledger recorded at reception")
     if reception.values["agent"]["id"] != str(item.received_by_id):
         raise _Wrong(FixityOutcome.RECORD, "received_by in the record is not what the ledger recorded at reception")
