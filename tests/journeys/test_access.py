@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FileChooser, Page, expect
 
 from tests.journeys import acts
 from tests.journeys.conftest import Visit
@@ -24,7 +24,7 @@ WIDTHS = (360, 1280)
 DIFFERS = ("accounts:home", "evidence:item", "verification:item", "witnesses:witness", "witnesses:testimony")
 #: Items whose pages lead further than others (a text, a recording, an exhibit), and a page that no other leads to.
 ALSO = {
-    "investigator": ("/items/SY-2025-000034/", "/items/SY-2025-000026/", "/api/v1/"),
+    "investigator": ("/items/SY-2025-000034/", "/items/SY-2025-000026/"),
     "legal": ("/items/SY-2025-000001/",),
 }
 #: Pages that only an invitation, a mistake in a form or signing out leads to; other tests go there.
@@ -55,7 +55,8 @@ _FOCUS = """() => {
     const outlined = shown.outlineStyle !== "none" && parseFloat(shown.outlineWidth) >= 2;
     const drawn = element instanceof SVGElement && parseFloat(style.strokeWidth) >= 4;
     const ring = outlined || drawn || shown.boxShadow !== "none";
-    return { ring, text: (element.innerText || element.value || element.id || element.tagName).trim().slice(0, 60) };
+    return { ring, shape: `${element.outerHTML.slice(0, 100)} ${shown.outline} ${style.strokeWidth}`,
+        text: (element.innerText || element.value || element.id || element.tagName).trim().slice(0, 60) };
 }"""
 
 
@@ -140,8 +141,11 @@ def tab_to(page: Page, reached: Callable[[], bool], *, most: int = 90) -> None:
     for _press in range(most):
         page.keyboard.press("Tab")
         focus = page.evaluate(_FOCUS)
+        if focus is not None and not focus["ring"]:
+            page.wait_for_timeout(250)  # a map draws itself anew when it comes into view
+            focus = page.evaluate(_FOCUS)
         if focus is not None:
-            assert focus["ring"], f"nothing shows that the focus is on {focus['text']!r} ({page.url})"
+            assert focus["ring"], f"nothing shows the focus on {focus} ({page.url})"
         if reached():
             return
     raise AssertionError(f"the keyboard does not get there on {page.url}")
@@ -191,15 +195,22 @@ def test_signing_in_finding_an_item_and_verifying_it_need_no_mouse(visit: Visit,
 
 def test_a_file_is_sent_by_keyboard(visit: Visit, tmp_path: Path) -> None:
     page = visit("investigator")
+    choosers: list[FileChooser] = []
+
+    def asked(chooser: FileChooser) -> None:
+        choosers.append(chooser)
+
+    page.on("filechooser", asked)
     incident = acts.open_incident(page, "Sent without a mouse")
     acts.begin_upload(page, incident)
     page.locator("#main").focus()
     tab_to(page, on(page, "#upload-files"))
     letter = tmp_path / "letter.txt"
     letter.write_text("Typed, not clicked.\n")
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
-    chooser.value.set_files(letter)
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(500)
+    [chooser] = choosers
+    chooser.set_files(letter)
     expect(acts.rows(page)).to_have_count(1)
     tab_to(page, on(page, "[data-send]"))
     page.keyboard.press("Enter")
