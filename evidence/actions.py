@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -374,12 +373,11 @@ def record_examination(
 
 
 def clean_name(name: str) -> str:
-    """The last part of a path, without control characters and lone surrogates, at most 1,024 characters; never empty.
-
-    Joiners and marks of direction stay: they are part of names in Arabic, and a page isolates what they do.
-    """
+    """The last part of a path, without control characters, at most 1,024 characters; never empty."""
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    kept = "".join(character for character in last if unicodedata.category(character) not in ("Cc", "Cs"))
+    kept = "".join(
+        character for character in last if character.isprintable() and not 0xD800 <= ord(character) <= 0xDFFF
+    )
     return kept[:LONGEST_NAME].strip() or "unnamed"
 
 
