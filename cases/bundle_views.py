@@ -19,6 +19,15 @@ from cases.vocabulary import ExportState
 from custody.signer import vkey
 from ledger.note import fingerprint
 
+#: What components/progress.html calls each state.
+_FOLLOWED = {
+    ExportState.WAITING: "waiting",
+    ExportState.BUILDING: "running",
+    ExportState.READY: "done",
+    ExportState.FAILED: "failed",
+    ExportState.CANCELLED: "cancelled",
+}
+
 
 @require_POST
 def request_bundle(request: HttpRequest, case_id: UUID) -> HttpResponse:
@@ -49,10 +58,9 @@ def bundle(request: HttpRequest, bundle_id: UUID) -> HttpResponse:
 def progress(request: HttpRequest, bundle_id: UUID) -> JsonResponse:
     """How far a bundle is: {state, done, total, message}."""
     found = _bundle(request, bundle_id)
-    running = found.state in (ExportState.WAITING, ExportState.BUILDING)
     return JsonResponse(
         {
-            "state": "running" if running else found.state,
+            "state": _FOLLOWED[ExportState(found.state)],
             "done": found.done,
             "total": found.total,
             "message": found.problem or found.get_state_display(),

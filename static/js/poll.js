@@ -6,7 +6,7 @@ const LATE = 15000;
 function follow(box) {
   const bar = box.querySelector("progress");
   const done = box.querySelector("[data-done]");
-  const total = box.querySelector("[data-total]");
+  const of = box.querySelector("[data-of]");
   const message = box.querySelector("[data-message]");
   let wait = SOON;
   let before = null;
@@ -24,7 +24,8 @@ function follow(box) {
       if (state.total) {
         bar.max = state.total;
         bar.value = state.done;
-        if (total) total.textContent = state.total;
+        of.querySelector("[data-total]").textContent = state.total;
+        of.hidden = false;
       }
       if (done) done.textContent = state.done;
       if (state.message !== undefined && message.textContent !== state.message) message.textContent = state.message;

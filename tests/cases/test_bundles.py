@@ -240,7 +240,7 @@ def test_progress_and_page_of_a_bundle_tell_how_far_it_is() -> None:
     assert (progress["state"], progress["done"], progress["total"]) == ("running", 0, 1)
     signed()
     build(str(bundle.pk))
-    assert browser.get(reverse("cases:bundle_progress", args=[bundle.pk])).json()["state"] == "ready"
+    assert browser.get(reverse("cases:bundle_progress", args=[bundle.pk])).json()["state"] == "done"
     assert "sanad-verify.pyz" in browser.get(reverse("cases:bundle", args=[bundle.pk])).text
 
 

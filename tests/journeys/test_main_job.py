@@ -39,7 +39,8 @@ class Matter:
 
 
 @pytest.fixture(scope="module")
-def matter() -> Matter:
+def matter(test_data: Path) -> Matter:
+    """Needs the real photographs, of which the story is told."""
     return Matter()
 
 
