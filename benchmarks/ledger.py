@@ -334,7 +334,9 @@ def _go(count: int, ours: float) -> None:
     if said.returncode:
         print(f"Go's tlog did not run: {said.stderr.strip().splitlines()[-1]}")
         return
-    median = _percentiles(f"Go x/mod tlog, {count} entries, memory to verified", [float(n) for n in said.stdout.split()])
+    median = _percentiles(
+        f"Go x/mod tlog, {count} entries, memory to verified", [float(n) for n in said.stdout.split()]
+    )
     print(f"{'  ours takes':46}{ours / median:>9.2f} x")
 
 

@@ -65,6 +65,22 @@ def test_the_archive_is_no_superuser_and_pages_are_checksummed(cluster: Cluster,
     assert row == ("sanad", False, "on", "")
 
 
+def test_a_cluster_made_before_there_were_roles_gets_them_at_its_next_start(cluster: Cluster, data: Path) -> None:
+    with psycopg.connect(database_url(data, "postgres", postgres.SUPERUSER), autocommit=True) as connection:
+        for kind in ("web", "sequencer", "auditor"):
+            connection.execute(f"DROP ROLE sanad_{kind}")
+    cluster.stop()
+
+    cluster.start()
+
+    with psycopg.connect(database_url(data)) as connection:
+        rows = connection.execute(
+            "SELECT rolname::text, rolcanlogin, rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls"
+            " FROM pg_roles WHERE rolname LIKE 'sanad%' ORDER BY rolname"
+        ).fetchall()
+    assert rows == [(name, True, False) for name in ("sanad", "sanad_auditor", "sanad_sequencer", "sanad_web")]
+
+
 def test_the_server_does_not_run_as_root(cluster: Cluster) -> None:
     assert cluster.process is not None
     owner = Path(f"/proc/{cluster.process.pid}").stat().st_uid

@@ -93,6 +93,38 @@ def test_the_default_database_is_the_embedded_socket_and_a_url_names_another(dat
     assert read(data, show, DATABASE_URL=url).stdout.strip() == "db.example evidence"
 
 
+@pytest.mark.parametrize(
+    ("argv", "role"),
+    [
+        (["granian"], "sanad_web"),
+        (["manage.py", "procrastinate", "worker"], "sanad_web"),
+        (["manage.py", "verify"], "sanad_web"),
+        (["/srv/manage.py", "sequencer"], "sanad_sequencer"),
+        (["manage.py", "export_log"], "sanad_auditor"),
+        (["manage.py", "migrate"], "sanad"),
+        (["manage.py", "set_up"], "sanad"),
+        (["manage.py"], "sanad_web"),
+    ],
+)
+def test_a_process_is_connected_in_the_least_role_that_its_work_needs(data: Path, argv: list[str], role: str) -> None:
+    show = f"sys.argv.__init__({argv!r}) or __import__('importlib').reload(settings).DATABASES['default']['USER']"
+
+    assert read(data, show.replace("sys.", "__import__('sys').")).stdout.strip() == role
+
+
+def test_a_role_has_the_url_named_for_it_and_else_the_one_for_all(data: Path) -> None:
+    show = "settings.DATABASES['default']['USER']"
+    urls = {
+        "DATABASE_URL": "postgresql://owner:x@db.example/evidence",
+        "SANAD_SEQUENCER_DATABASE_URL": "postgresql://places:x@db.example/evidence",
+    }
+
+    assert read(data, show, SANAD_DATABASE_ROLE="sequencer", **urls).stdout.strip() == "places"
+    assert read(data, show, SANAD_DATABASE_ROLE="web", **urls).stdout.strip() == "owner"
+    refused = read(data, show, SANAD_DATABASE_ROLE="web", SANAD_WEB_DATABASE_URL="sqlite:///x").stderr
+    assert "SANAD_WEB_DATABASE_URL must name a PostgreSQL server" in refused
+
+
 def test_the_policy_for_browsers_has_nothing_unsafe(data: Path) -> None:
     policy = read(data, "settings.CONTENT_SECURITY_POLICY").stdout
 
