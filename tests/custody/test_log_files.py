@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from custody import log_files, signer
+from custody import signer
 from custody.log_files import export, exported_entries, exported_head, split_bundle
 from custody.models import Entry
 from custody.sequencer import LedgerBroken, drain
@@ -145,7 +145,7 @@ def test_killed_at_any_write_the_next_export_makes_the_same_files(
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", counted(os.fsync))
             patch.setattr(Path, "replace", counted(Path.replace))
-            patch.setattr(log_files.shutil, "rmtree", counted(shutil.rmtree))
+            patch.setattr(shutil, "rmtree", counted(shutil.rmtree))
             try:
                 export(folder)
             except Killed:

@@ -13,9 +13,11 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from archive import data_folder
+from archive.postgres import SUPERUSER, database_url
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ROOT / "bin" / "run"
@@ -126,6 +128,22 @@ def test_a_new_archive_starts_is_used_stops_and_resumes_with_the_same_data(data:
         second.stop(signal.SIGTERM)
     assert second.process.returncode == 0
     assert data_folder.read_origin(data) == origin
+
+
+def test_each_process_has_its_own_database_role_and_the_ledger_is_kept_as_files(data: Path) -> None:
+    archive = Archive(data, "--empty")
+    try:
+        deadline = time.monotonic() + 60
+        while not (data / "ledger" / "checkpoint").exists():
+            assert time.monotonic() < deadline, "nothing was exported"
+            time.sleep(0.2)
+        with psycopg.connect(database_url(data, role=SUPERUSER)) as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT usename::text FROM pg_stat_activity WHERE datname = 'sanad' AND pid <> pg_backend_pid()"
+            ).fetchall()
+    finally:
+        archive.stop()
+    assert {name for (name,) in rows} == {"sanad_web", "sanad_sequencer", "sanad_auditor"}
 
 
 def test_an_archive_that_was_killed_starts_again(data: Path) -> None:
