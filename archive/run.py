@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from archive import environment, processes
 from archive.data_folder import DataFolderProblem, lock, prepare
-from archive.postgres import Cluster, PostgresProblem, database_url
+from archive.postgres import Cluster, PostgresProblem
 from archive.supervisor import Child, Supervisor
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,7 +97,6 @@ def _environ(data: Path) -> dict[str, str]:
     environ["SANAD_DATA"] = str(data)
     environ["ARCHIVE_SUPERVISED"] = "1"
     environ["DJANGO_SETTINGS_MODULE"] = "archive.settings"
-    environ.setdefault("DATABASE_URL", database_url(data))
     if all(name in environment.LOOPBACK for name in _hosts()):
         environ["SANAD_INSECURE_HTTP"] = "1"  # served on loopback without TLS: a secure cookie would never come back
     return environ
