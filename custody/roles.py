@@ -32,6 +32,11 @@ LEDGER: dict[str, dict[str, str]] = {
     "custody_tile": {"web": "SELECT", "sequencer": "SELECT, INSERT, UPDATE (hashes)", "auditor": "SELECT"},
     "custody_checkpoint": {"web": "SELECT", "sequencer": "SELECT, INSERT", "auditor": "SELECT"},
 }
+#: {function: the role that may call it}; nobody else may.
+FUNCTIONS = {
+    "custody_record_v1": "web",
+    "custody_erase_v1": "web",
+}
 #: What web may do to the tables of other apps, and to what the framework keeps.
 OTHERS = "SELECT, INSERT, UPDATE, DELETE"
 KEPT = {"django_migrations": "SELECT"}
@@ -115,6 +120,11 @@ def _statements(connection: BaseDatabaseWrapper, roles: dict[str, sql.Identifier
             if kind in roles:
                 given = sql.SQL("GRANT {} ON {} TO {}")
                 yield given.format(sql.SQL(privileges), sql.Identifier(table), roles[kind])
+    for function, kind in FUNCTIONS.items():
+        called = sql.SQL(function)
+        yield sql.SQL("REVOKE ALL ON FUNCTION {} FROM {}").format(called, everyone)
+        if kind in roles:
+            yield sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(called, roles[kind])
     if "web" in roles:
         yield sql.SQL("GRANT USAGE ON ALL SEQUENCES IN SCHEMA {} TO {}").format(inside, roles["web"])
         # Tables made later by other means than a migration, such as an app added by hand

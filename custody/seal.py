@@ -1,6 +1,7 @@
 """Sealed values: small secrets in the database, each under the key of the one subject it is about."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -61,6 +62,11 @@ def existing_aead(subject_id: UUID) -> AESGCM:
         return AESGCM(keys.provider().unwrap(bytes(row.wrapped), _context(subject_id)))
     except keys.KeyProblem as problem:
         raise SealBroken(str(problem)) from None
+
+
+def erase(disclosures: Sequence[int], subjects: Sequence[UUID]) -> None:
+    """Destroy sealed values, by their rows, and the keys of subjects, in the act that records the erasure."""
+    statements.execute("SELECT custody_erase_v1(%s::bigint[], %s::uuid[])", [list(disclosures), list(subjects)])
 
 
 def seal(subject_id: UUID, label: str, value: bytes) -> bytes:
