@@ -22,9 +22,9 @@ from django.utils.translation import gettext as _
 from cases.coverage import tendered
 from cases.models import CaseFile, Exhibit
 from custody.engine import opened
+from custody.ledger_keys import vkey
 from custody.models import Checkpoint, Entry, Event, EventSubject
 from custody.proof import newest_checkpoint, proof_of
-from custody.signer import vkey
 from custody.verify import check_checkpoint
 from custody.vocabulary import Type
 from evidence.blobs import read_blob

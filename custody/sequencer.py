@@ -10,16 +10,13 @@ from collections.abc import Iterator
 from django.db import connection, transaction
 from django.db.models import Max
 
+from custody.alarm import Kind, LedgerBroken
 from custody.models import Entry, Event, Pending, Tile
 from ledger.entry import leaf_hash
 from ledger.merkle import TILE_WIDTH, ProofError, new_tiles
 
 LOCK = 0x53414E4144  # "SANAD"
 BATCH = 4096
-
-
-class LedgerBroken(Exception):
-    """The stored ledger cannot be continued. The message says where it broke; nothing was written."""
 
 
 def tree_size() -> int:
@@ -52,7 +49,7 @@ def sequence_once() -> int:
         }
         lost = next((event_id for _, event_id in pending if event_id not in bytes_of), None)
         if lost is not None:
-            raise LedgerBroken(f"event {lost} is pending and its row is gone")
+            raise LedgerBroken(f"event {lost} is pending and its row is gone", kind=Kind.MISSING, where=f"event {lost}")
         size = tree_size()
         rows = [
             Entry(index=size + offset, event_id=event_id, entry=entry, leaf_hash=leaf_hash(entry))
@@ -64,7 +61,7 @@ def sequence_once() -> int:
         try:
             grown = new_tiles(size, [bytes(row.leaf_hash) for row in rows], read_tile)
         except ProofError as problem:
-            raise LedgerBroken(f"the tree cannot grow: {problem}") from None
+            raise LedgerBroken(f"the tree cannot grow: {problem}", kind=Kind.DAMAGED, where="tiles") from None
         Tile.objects.bulk_create(
             [Tile(level=level, index=index, hashes=hashes) for (level, index), hashes in grown.items()],
             update_conflicts=True,

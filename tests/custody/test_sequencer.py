@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connection
 
+from custody.alarm import LedgerBroken
 from custody.models import Entry, Event, Pending, Tile
 from custody.proof import proof_at
-from custody.sequencer import LedgerBroken, drain, read_tile, sequence_once, tree_size
+from custody.sequencer import drain, read_tile, sequence_once, tree_size
 from custody.signer import sign_head
 from ledger.entry import leaf_hash
 from ledger.merkle import root_from_tiles, root_of, verify_inclusion
