@@ -72,7 +72,6 @@ INSTALLED_APPS = [
     "procrastinate.contrib.django",
     "rest_framework",
     "drf_spectacular",
-    "drf_spectacular_sidecar",
     "csp",
     "axes",
 ]
@@ -282,9 +281,6 @@ SPECTACULAR_SETTINGS = {
         "BundleState": "cases.vocabulary.ExportState",
         "RunState": "verification.vocabulary.State",
     },
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": None,
-    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": False, "validatorUrl": None},
 }
 
 # Jobs
