@@ -8,7 +8,8 @@ from custody.alarm import Kind
 from custody.leaves import Leaves
 from custody.sequencer import read_tile
 from custody.signer_state import SignerRefused
-from ledger.merkle import HASH_BYTES, TILE_WIDTH, root_of
+from ledger.grow import root_of
+from ledger.merkle import HASH_BYTES, TILE_WIDTH
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,10 @@ from custody.models import Checkpoint
 from custody.sequencer import entries, read_tile, tree_size
 from custody.signer_state import MemoryLost, SignerRefused, State
 from ledger.checkpoint import CheckpointError, format_checkpoint, open_checkpoint
-from ledger.merkle import ProofError, root_from_tiles
-from ledger.note import NoteError, sign_note
+from ledger.grow import root_from_tiles
+from ledger.merkle import ProofError
+from ledger.note import NoteError
+from ledger.sign import sign_note
 
 HEARTBEAT = timedelta(seconds=settings.SANAD_HEARTBEAT)
 CLOCK_TOLERANCE = timedelta(seconds=120)

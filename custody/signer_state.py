@@ -27,7 +27,8 @@ from django.conf import settings
 from custody import keys
 from custody.alarm import Kind, LedgerBroken
 from custody.ledger_keys import LedgerKey
-from ledger.note import Ed25519Signer, NoteError
+from ledger.note import NoteError
+from ledger.sign import Ed25519Signer
 
 CACHEDIR_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Left out of backups: see docs/howto/ledger-keys.md\n"
 _TIME = "microseconds"

@@ -20,7 +20,8 @@ from custody.models import Checkpoint, Disclosure, Entry, Event, EventSubject, P
 from custody.sequencer import tree_size
 from ledger.checkpoint import CheckpointError, open_checkpoint
 from ledger.entry import EntryError, leaf_hash, parse_entry
-from ledger.merkle import TILE_WIDTH, CompactTree
+from ledger.grow import CompactTree
+from ledger.merkle import TILE_WIDTH
 from ledger.note import Ed25519Verifier, NoteError
 
 Progress = Callable[[int, int], None]

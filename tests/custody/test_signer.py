@@ -22,8 +22,10 @@ from custody.signer import Peaks, SignerRefused, memory, sign_head, vkey
 from custody.verify import check_checkpoint, faults
 from ledger.checkpoint import format_checkpoint, open_checkpoint
 from ledger.entry import leaf_hash
-from ledger.merkle import CompactTree, empty_root, root_of
-from ledger.note import Ed25519Signer, decode_vkey, sign_note
+from ledger.grow import CompactTree, root_of
+from ledger.merkle import empty_root
+from ledger.note import decode_vkey
+from ledger.sign import Ed25519Signer, sign_note
 from tests.custody.ledgers import as_owner, happen, signed_ledger
 
 pytestmark = pytest.mark.django_db
