@@ -8,17 +8,22 @@ from django.core.exceptions import ImproperlyConfigured
 
 KNOWN = frozenset(
     {
+        "SANAD_AUDITOR_DATABASE_URL",
         "SANAD_DATA",
+        "SANAD_DATABASE_ROLE",
         "SANAD_DEBUG",
         "SANAD_HEARTBEAT",
         "SANAD_HOSTS",
         "SANAD_INSECURE_HTTP",
         "SANAD_LOG_LEVEL",
+        "SANAD_SEQUENCER_DATABASE_URL",
         "SANAD_BEHIND_TLS_PROXY",
         "SANAD_SCRUB",
         "SANAD_SIGNER",
+        "SANAD_SIGNER_DATABASE_URL",
         "SANAD_STATUS",
         "SANAD_UPLOAD_LIMIT",
+        "SANAD_WEB_DATABASE_URL",
         "SANAD_WEB_THREADS",
     }
 )

@@ -10,7 +10,7 @@ ALTER TABLE custody_checkpoint ENABLE ALWAYS TRIGGER append_only_rows;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("custody", "0002_append_only")]
+    dependencies = [("custody", "0103_erase")]
     operations = [
         migrations.AddField("checkpoint", "number", models.BigIntegerField(null=True)),
         migrations.RunSQL(NUMBER, migrations.RunSQL.noop),

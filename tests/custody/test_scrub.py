@@ -17,6 +17,7 @@ from ledger.entry import leaf_hash
 from tests.custody.ledgers import TILE_OF_THE_LEAVES, as_owner, happen, signed_ledger
 
 pytestmark = pytest.mark.django_db
+REFUSED = "UPDATE custody_event SET outcome = 'refused' WHERE id = (SELECT event_id FROM custody_entry WHERE index = 0)"
 
 
 def broken() -> LedgerBroken:
@@ -104,7 +105,7 @@ def test_an_older_copy_of_the_database_with_all_its_heads_is_told_as_going_backw
 
 def test_a_changed_value_raises_the_alarm_and_signatures_go_on() -> None:
     signed_ledger(3)
-    as_owner("UPDATE custody_event SET outcome = 'refused' WHERE id = (SELECT event_id FROM custody_entry WHERE index = 0)")
+    as_owner(REFUSED)
     result = scrub.scrub()
     assert (result.faults, result.first) == (1, ("entry 0: its event row was changed: outcome",))
     alarm = alarm_of(SCRUB)
@@ -130,7 +131,7 @@ def test_a_repaired_tree_is_signed_again_only_after_a_whole_clean_scrub() -> Non
 def test_it_goes_on_where_it_was_stopped_and_finds_what_is_on_either_side(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scrub, "KEEP_EVERY", 0.0)
     signed_ledger(1000)
-    as_owner("UPDATE custody_event SET outcome = 'refused' WHERE id = (SELECT event_id FROM custody_entry WHERE index = 0)")
+    as_owner(REFUSED)
     rests: list[float] = []
 
     def stop_soon(seconds: float) -> None:

@@ -12,7 +12,7 @@ from custody.outages import persist
 from custody.sequencer import drain, sequence_once
 
 log = logging.getLogger("custody.sequencer")
-LOOK_EVERY = 0.1  # seconds between two looks at the queue
+LOOK_EVERY = 0.05  # seconds between two looks at the queue: a notice from the database would slow every commit
 HELD_UP = 1.0  # seconds between two looks at an alarm that stands
 
 
