@@ -21,13 +21,16 @@ from ledger.note import Ed25519Verifier, NoteError, decode_vkey, fingerprint
 class LedgerKey:
     """One key and the sizes of the heads it signs: from `start`, to `end` (None while it signs), both included.
 
-    A size is a number of entries. `trusted` bounds what a stolen key signed: heads over it are nobody's word.
+    A size is a number of entries. `event` is the id of the sanad/key-add by which the key before it handed over, ""
+    for a key that readers have to be told of. `trusted` bounds what a stolen key signed: heads over it are nobody's
+    word.
     """
 
     vkey: str
     start: int = 0
     end: int | None = None
     trusted: int | None = None
+    event: str = ""
 
     @property
     def key_id(self) -> str:
@@ -73,6 +76,13 @@ def ledger_keys() -> Sequence[LedgerKey]:
             f"{path.name} of the status folder cannot be read; start the signer, which writes it"
         ) from None
     return keys
+
+
+def chain(size: int) -> list[LedgerKey]:
+    """The keys by which a reader comes to a head of that size: from the last one told of, each handing over."""
+    known = [key for key in ledger_keys() if key.start <= size]
+    told_of = max((place for place, key in enumerate(known) if not key.event), default=0)
+    return known[told_of:]
 
 
 def vkey() -> str:

@@ -104,6 +104,15 @@ def write(old: State | None, new: State) -> State:
     return new
 
 
+def replace_lost(new: State) -> State:
+    """A memory in place of one that is lost or damaged, which is kept beside it; the caller holds the lock."""
+    path = folder() / "state.json"
+    if path.exists():
+        path.replace(folder() / f"state.lost-{secrets.token_hex(4)}.json")
+    keys.write_durably(path, json.dumps(_stored(new)))
+    return new
+
+
 def begin() -> State:
     """The first memory of a new ledger, with its first key. Raises SignerRefused when there is one already."""
     folder().mkdir(parents=True, exist_ok=True, mode=0o700)
