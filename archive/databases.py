@@ -26,13 +26,15 @@ COMMANDS = {
             "test",
         }
     ),
-    "sequencer": frozenset({"sequencer", "signer"}),
+    "sequencer": frozenset({"sequencer"}),
+    "signer": frozenset({"signer"}),
     "auditor": frozenset({"export_log"}),
 }
 URLS = {
     "owner": "DATABASE_URL",
     "web": "SANAD_WEB_DATABASE_URL",
     "sequencer": "SANAD_SEQUENCER_DATABASE_URL",
+    "signer": "SANAD_SIGNER_DATABASE_URL",
     "auditor": "SANAD_AUDITOR_DATABASE_URL",
 }
 

@@ -22,7 +22,8 @@ from urllib.parse import quote
 from archive import processes
 
 ROLE = "sanad"  # owns the database, is no superuser
-ROLES = {"owner": ROLE} | {kind: f"{ROLE}_{kind}" for kind in ("web", "sequencer", "auditor")}  # see custody/roles.py
+#: What each may do: custody/roles.py.
+ROLES = {"owner": ROLE} | {kind: f"{ROLE}_{kind}" for kind in ("web", "sequencer", "signer", "auditor")}
 SUPERUSER = "postgres"
 DATABASE = "sanad"
 ACCOUNT = "sanad-db"

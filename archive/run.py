@@ -1,4 +1,4 @@
-"""`bin/run`: prepares the data folder, the database and the site, then supervises web server, worker and sequencer."""
+"""`bin/run`: prepares data folder, database and site, then supervises web server, worker, sequencer and signer."""
 
 import argparse
 import http.client
@@ -36,7 +36,11 @@ def main(arguments: list[str]) -> int:
     environ = _environ(data)
     cluster = None if os.environ.get("DATABASE_URL") else Cluster(data)
     supervisor = Supervisor(
-        cluster, _children(options.port, files=not options.no_ledger_files), environ=environ, folder=ROOT, say=_say
+        cluster,
+        _children(options.port, files=not options.no_ledger_files, signer=not options.signer_elsewhere),
+        environ=environ,
+        folder=ROOT,
+        say=_say,
     )
     supervisor.listen()
     try:
@@ -69,6 +73,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=_port, default=8000, metavar="N", help="the port on 127.0.0.1 (default: 8000)")
     parser.add_argument(
         "--no-ledger-files", action="store_true", help="do not keep the ledger as files in the data folder's ledger/"
+    )
+    parser.add_argument(
+        "--signer-elsewhere", action="store_true", help="the signer runs on its own, as another account"
     )
     parser.add_argument("--started-in", default=str(Path.cwd()), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -112,7 +119,7 @@ def _hosts() -> list[str]:
     return [name for name in names if name] or list(environment.LOOPBACK)
 
 
-def _children(port: int, *, files: bool) -> list[Child]:
+def _children(port: int, *, files: bool, signer: bool) -> list[Child]:
     manage = [sys.executable, str(ROOT / "manage.py")]
     threads = os.environ.get("SANAD_WEB_THREADS", "16")
     web = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port), "--no-ws"]
@@ -124,6 +131,7 @@ def _children(port: int, *, files: bool) -> list[Child]:
         Child("the web server", web, stop_seconds=30),
         Child("the worker", [*manage, "procrastinate", "worker"], stop_seconds=30, when_orphaned=signal.SIGKILL),
         Child("the sequencer", [*manage, "sequencer"], stop_seconds=30, when_orphaned=signal.SIGKILL),
+        *([Child("the signer", [*manage, "signer"], 30, signal.SIGKILL)] if signer else []),
         *([Child("the ledger's export", [*manage, "export_log", "--follow"], stop_seconds=30)] if files else []),
     ]
 

@@ -22,18 +22,23 @@ django_stubs_ext.monkeypatch()  # generic forms, views and querysets can be name
 environment.refuse_unknown(os.environ)
 
 # The data folder
-SANAD_DATA = environment.data_folder(BASE_DIR / "data")
+SANAD_DATA = environment.folder("SANAD_DATA", BASE_DIR / "data")
 SANAD_STORE = SANAD_DATA / "store"
 SANAD_STAGING = SANAD_DATA / "staging"
 SANAD_KEYS = SANAD_DATA / "keys"
 SANAD_EXPORTS = SANAD_DATA / "exports"
 SANAD_LEDGER = SANAD_DATA / "ledger"
+SANAD_STATUS = environment.folder("SANAD_STATUS", SANAD_DATA / "status")  # written by the signer, read by all
+SANAD_SIGNER = environment.folder("SANAD_SIGNER", SANAD_DATA / "signer")  # read by the signer and by nobody else
 try:
     SECRET_KEY = data_folder.read_secret_key(SANAD_DATA)
     SANAD_ORIGIN = data_folder.read_origin(SANAD_DATA)
 except data_folder.DataFolderProblem as problem:
     raise ImproperlyConfigured(str(problem)) from None
 SANAD_UPLOAD_LIMIT = environment.whole_number("SANAD_UPLOAD_LIMIT", 64 * 2**30, smallest=1, largest=2**50)  # bytes
+
+SANAD_HEARTBEAT = environment.whole_number("SANAD_HEARTBEAT", 300, smallest=5, largest=86_400)  # seconds
+SANAD_SCRUB = environment.whole_number("SANAD_SCRUB", 3600, smallest=60, largest=30 * 86_400)  # seconds
 
 # Where it is reached
 DEBUG = environment.flag("SANAD_DEBUG")

@@ -22,9 +22,9 @@ from django.utils.translation import gettext as _
 from cases.coverage import tendered
 from cases.models import CaseFile, Exhibit
 from custody.engine import opened
+from custody.handovers import add_handovers, bundle_vkeys
 from custody.models import Checkpoint, Entry, Event, EventSubject
 from custody.proof import newest_checkpoint, proof_of
-from custody.signer import vkey
 from custody.verify import check_checkpoint
 from custody.vocabulary import Type
 from evidence.blobs import read_blob
@@ -85,7 +85,8 @@ def build(
     written: set[UUID] = set()
     left_out: dict[str, int] = {}
     with BundleWriter(target, info) as writer:
-        writer.set_checkpoint(checkpoint.note, vkey())
+        writer.set_checkpoint(checkpoint.note, *bundle_vkeys(checkpoint))
+        written |= add_handovers(writer, checkpoint, checkpoint.note)
         for done, exhibit in enumerate(exhibits):
             progress(done, len(exhibits))
             item = exhibit.item

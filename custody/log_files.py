@@ -19,13 +19,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from custody import statements
+from custody.alarm import LedgerBroken
 from custody.models import Checkpoint
 from custody.proof import newest_checkpoint
-from custody.sequencer import LedgerBroken, read_tile
+from custody.sequencer import read_tile
 from ledger.checkpoint import Checkpoint as Head
 from ledger.checkpoint import CheckpointError, parse_checkpoint
 from ledger.entry import MAX_ENTRY_BYTES, leaf_hash
-from ledger.merkle import HASH_BYTES, TILE_HEIGHT, TILE_WIDTH, ProofError, root_from_tiles, tile_path
+from ledger.grow import TILE_HEIGHT, root_from_tiles
+from ledger.merkle import HASH_BYTES, TILE_WIDTH, ProofError, tile_path
 from ledger.note import NoteError, split_note
 
 LENGTH_BYTES = 2

@@ -7,7 +7,8 @@ from custody import statements
 from custody.models import Checkpoint
 from custody.sequencer import read_tile, read_tiles
 from ledger.entry import leaf_hash
-from ledger.merkle import TILE_HEIGHT, TileReader, inclusion_proof, verify_inclusion
+from ledger.grow import TILE_HEIGHT, TileReader, inclusion_proof
+from ledger.merkle import verify_inclusion
 
 
 @dataclass(frozen=True)

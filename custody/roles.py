@@ -4,7 +4,8 @@
 |---|---|---|
 | owner | migrations | everything: it owns the tables |
 | web | web server, worker, commands | write other apps' tables; add events, values, keys, pending rows, change none |
-| sequencer | sequencer, signer | add entries, tiles and checkpoints, let tiles grow, take pending rows away |
+| sequencer | sequencer | add entries and tiles, let tiles grow, take pending rows away |
+| signer | signer, with its scrub | read the ledger, its values sealed; add checkpoints |
 | auditor | the ledger's export, foreign checkers | read the ledger and digests; no value, key, name or description |
 
 Roles belong to a whole PostgreSQL server, so their names begin with the database's. They are granted anew after every
@@ -19,18 +20,38 @@ from django.db import ProgrammingError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-KINDS = ("web", "sequencer", "auditor")
+KINDS = ("web", "sequencer", "signer", "auditor")
 NAME_BYTES = 63  # PostgreSQL cuts longer names off
 #: {table: {role: what it may do}}
 LEDGER: dict[str, dict[str, str]] = {
-    "custody_event": {"web": "SELECT, INSERT", "sequencer": "SELECT (id, entry)", "auditor": "SELECT"},
-    "custody_eventsubject": {"web": "SELECT, INSERT", "auditor": "SELECT"},
-    "custody_disclosure": {"web": "SELECT, INSERT"},
-    "custody_subjectkey": {"web": "SELECT, INSERT"},
-    "custody_pending": {"web": "SELECT, INSERT", "sequencer": "SELECT, DELETE", "auditor": "SELECT"},
-    "custody_entry": {"web": "SELECT", "sequencer": "SELECT, INSERT", "auditor": "SELECT"},
-    "custody_tile": {"web": "SELECT", "sequencer": "SELECT, INSERT, UPDATE (hashes)", "auditor": "SELECT"},
-    "custody_checkpoint": {"web": "SELECT", "sequencer": "SELECT, INSERT", "auditor": "SELECT"},
+    "custody_event": {
+        "web": "SELECT, INSERT",
+        "sequencer": "SELECT (id, entry)",
+        "signer": "SELECT",
+        "auditor": "SELECT",
+    },
+    "custody_eventsubject": {"web": "SELECT, INSERT", "signer": "SELECT", "auditor": "SELECT"},
+    "custody_disclosure": {"web": "SELECT, INSERT", "signer": "SELECT"},
+    "custody_subjectkey": {"web": "SELECT, INSERT", "signer": "SELECT"},
+    "custody_pending": {
+        "web": "SELECT, INSERT",
+        "sequencer": "SELECT, DELETE",
+        "signer": "SELECT",
+        "auditor": "SELECT",
+    },
+    "custody_entry": {"web": "SELECT", "sequencer": "SELECT, INSERT", "signer": "SELECT", "auditor": "SELECT"},
+    "custody_tile": {
+        "web": "SELECT",
+        "sequencer": "SELECT, INSERT, UPDATE (hashes)",
+        "signer": "SELECT",
+        "auditor": "SELECT",
+    },
+    "custody_checkpoint": {
+        "web": "SELECT",
+        "sequencer": "SELECT",
+        "signer": "SELECT, INSERT",
+        "auditor": "SELECT",
+    },
 }
 #: {function: the role that may call it}; nobody else may.
 FUNCTIONS = {

@@ -12,9 +12,11 @@ import psycopg
 from django.db import connection, transaction
 
 from custody import statements
+from custody.alarm import Kind, LedgerBroken
 from custody.models import Entry
 from ledger.entry import leaf_hash
-from ledger.merkle import TILE_WIDTH, ProofError, new_tiles
+from ledger.grow import new_tiles
+from ledger.merkle import TILE_WIDTH, ProofError
 
 LOCK = 0x53414E4144  # "SANAD"
 BATCH = 4096
@@ -33,10 +35,6 @@ _WANTED_TILES = """
         SELECT hashes FROM custody_tile AS tile WHERE tile.level = wanted.level AND tile.index = wanted.index LIMIT 1
     ) AS found
 """
-
-
-class LedgerBroken(Exception):
-    """The stored ledger cannot be continued. The message says where it broke; nothing was written."""
 
 
 def tree_size() -> int:
@@ -80,7 +78,7 @@ def sequence_once() -> int:
         entry_of: dict[UUID, bytes] = dict(found)
         lost = next((event_id for event_id in event_ids if event_id not in entry_of), None)
         if lost is not None:
-            raise LedgerBroken(f"event {lost} is pending and its row is gone")
+            raise LedgerBroken(f"event {lost} is pending and its row is gone", kind=Kind.MISSING, where=f"event {lost}")
         append([(event_id, entry_of[event_id]) for event_id in event_ids])
         statements.execute("DELETE FROM custody_pending WHERE id = ANY(%s)", [[pk for pk, _ in pending]])
     return len(pending)
@@ -100,7 +98,7 @@ def append(fresh: Sequence[tuple[UUID, bytes]]) -> None:
     try:
         grown = new_tiles(size, leaves, read_tile)
     except ProofError as problem:
-        raise LedgerBroken(f"the tree cannot grow: {problem}") from None
+        raise LedgerBroken(f"the tree cannot grow: {problem}", kind=Kind.DAMAGED, where="tiles") from None
     levels, indices = [level for level, _ in grown], [index for _, index in grown]
     statements.execute(_TILES, [levels, indices, list(grown.values())])
 

@@ -50,6 +50,10 @@ class Type(models.TextChoices):
     UNLINK_RECORDING = "sanad/recording-withdrawal", _("Recording withdrawn from a testimony")
     VERIFICATION = "sanad/verification-run", _("Verification run asked for or stopped")
     VERIFY_LEDGER = "sanad/ledger-verification", _("Ledger verified")
+    ADD_KEY = "sanad/key-add", _("Key of the ledger added")
+    RETIRE_KEY = "sanad/key-retire", _("Key of the ledger retired")
+    COMPROMISE_KEY = "sanad/key-compromise", _("Key of the ledger compromised")
+    ESTABLISH_SIGNER = "sanad/signer-establishment", _("Signer’s memory established anew")
 
     @property
     def premis(self) -> str | None:

@@ -70,14 +70,15 @@ def _no_memory_between_tests() -> Iterator[None]:
     from django.conf import settings
     from django.core.cache import cache
 
-    from custody import keys, signer
+    from custody import keys
 
+    folders = (settings.SANAD_SIGNER, settings.SANAD_STATUS)
     yield
     cache.clear()
-    for remembered in (keys.provider, signer._private_key, signer.vkey):
-        remembered.cache_clear()
-    for name in ("signer-state.json", "ledger-alarm.json"):
-        (settings.SANAD_KEYS / name).unlink(missing_ok=True)
+    keys.provider.cache_clear()
+    for folder in folders:
+        for path in folder.iterdir():
+            path.unlink()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from custody import seal, statements
 from custody.engine import LedgerRefused, Subject, acting, opened
 from custody.models import Disclosure, Entry, Event, EventSubject, Pending, SubjectKey, Tile
 from custody.sequencer import drain, read_tile, sequence_once, tree_size
-from ledger.merkle import root_from_tiles, root_of
+from ledger.grow import root_from_tiles, root_of
 from tests.custody.ledgers import happen, signed_ledger
 
 ROWS = (Event, EventSubject, Disclosure, SubjectKey, Pending)

@@ -1,4 +1,4 @@
-"""The database's roles: what web, sequencer and auditor may not do is refused by the server, to each by name."""
+"""The database's roles: what web, sequencer, signer and auditor may not do, the server refuses to each by name."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -20,6 +20,7 @@ from custody import roles, seal
 from custody.engine import opened
 from custody.models import Checkpoint, Disclosure, Pending, SubjectKey
 from custody.proof import proof_at
+from custody.scrub import scrub
 from custody.sequencer import drain, tree_size
 from custody.signer import sign_head
 from tests.custody.ledgers import happen, signed_ledger
@@ -42,14 +43,15 @@ MAY = {
         "INSERT custody_entry",
         "INSERT custody_tile",
         "UPDATE custody_tile",
-        "INSERT custody_checkpoint",
         "DELETE custody_pending",
     },
+    "signer": {"INSERT custody_checkpoint"},
     "auditor": set[str](),
 }
 READS = {
     "web": set(CUSTODY),
     "sequencer": {"custody_pending", "custody_entry", "custody_tile", "custody_checkpoint"},
+    "signer": set(CUSTODY),
     "auditor": {f"custody_{name}" for name in ("event", "eventsubject", "pending", "entry", "tile", "checkpoint")},
 }
 
@@ -165,14 +167,20 @@ def test_the_auditors_role_reads_the_digests() -> None:
 
 
 @pytest.mark.django_db
-def test_the_web_role_records_and_the_sequencers_role_gives_places_and_signs(as_role: Callable[[str], None]) -> None:
+def test_web_records_the_sequencer_gives_places_and_the_signer_signs_and_scrubs(
+    as_role: Callable[[str], None],
+) -> None:
     as_role("web")
     happen(fields={"purpose": "in the role of the web server"})
     with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
         drain()
     as_role("sequencer")
     assert drain() == 1
+    with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
+        sign_head()
+    as_role("signer")
     assert sign_head() is not None
+    assert scrub().clean
     with pytest.raises(ProgrammingError, match="permission denied"):
         happen()
     as_role("web")

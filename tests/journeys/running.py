@@ -21,7 +21,7 @@ START_SECONDS = 300.0  # with painting the sample on a busy machine
 BACK_SECONDS = 60.0
 _ACCOUNT = re.compile(r"^ {4}(\S+) +(\S{12,}) +([A-Z][A-Za-z ]+)$", re.MULTILINE)
 _OURS = ("SANAD_", "DATABASE_URL", "DJANGO_", "ARCHIVE_", "COV_", "PYTEST_")
-PARTS = {"web": "granian", "worker": "procrastinate", "sequencer": "sequencer"}
+PARTS = {"web": "granian", "worker": "procrastinate", "sequencer": "sequencer", "signer": "signer"}
 
 
 class NotStarted(Exception):

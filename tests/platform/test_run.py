@@ -103,6 +103,12 @@ def test_a_new_archive_starts_is_used_stops_and_resumes_with_the_same_data(data:
         assert f"http://localhost:{first.port}/" in first.said
         assert json.loads(first.get("/health/")) == {"database": True}
         assert b"csrfmiddlewaretoken" in first.get("/accounts/login/")
+        deadline = time.monotonic() + 30
+        while not (data / "status" / "head.json").exists():
+            assert time.monotonic() < deadline, "the signer signs nothing"
+            time.sleep(0.1)
+        keys = [path.name for path in (data / "signer").glob("key-*")]
+        assert len(keys) == 1
     finally:
         ended = first.stop()
     assert first.process.returncode == 0, ended

@@ -11,7 +11,7 @@ from custody.models import Entry, Event, EventSubject
 from custody.proof import newest_checkpoint
 from evidence import store
 from evidence.models import Item
-from ledger.note import Ed25519Signer, sign_note
+from ledger.sign import Ed25519Signer, sign_note
 from tests import factories
 from tests.custody.ledgers import as_owner
 from verification import actions
@@ -21,11 +21,6 @@ from verification.vocabulary import Scope
 pytestmark = pytest.mark.django_db
 
 BLOB = "(SELECT blob_id FROM evidence_item WHERE id = %s)"
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("custody.verify.PUBLISHING", 0.0)
 
 
 def named(auditor: User) -> tuple[Run, str]:

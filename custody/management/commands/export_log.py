@@ -11,8 +11,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError, connection
 
+from custody.alarm import LedgerBroken
 from custody.log_files import export
-from custody.sequencer import LedgerBroken
 
 log = logging.getLogger("custody.export_log")
 CADENCE = 1.0  # seconds between two looks for a newer signed head
