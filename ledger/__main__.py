@@ -27,6 +27,11 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    if given[:1] == ["cosign"]:  # the partner's server, which is not in a bundle's verifier
+        from ledger import cosigner_server
+
+        return cosigner_server.main(given[1:])
     parser = _Parser(prog="sanad-verify", description="Checks bundles of evidence without network and without us.")
     parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -38,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     verify.add_argument("--json", action="store_true", help="the report as JSON")
     inspect = commands.add_parser("inspect", help="show one ledger entry")
     inspect.add_argument("entry", type=Path)
-    options = parser.parse_args(argv)
+    options = parser.parse_args(given)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
