@@ -1,4 +1,4 @@
-"""A cosigner: the partner's side of C2SP tlog-witness. It vouches that a log only ever grew (docs/howto/run-a-cosigner.md).
+"""A cosigner, the partner's side of C2SP tlog-witness: it vouches that a log only ever grew.
 
 `python -m ledger cosign --state FILE --log VKEY --listen 127.0.0.1:PORT` answers
     POST /add-checkpoint          old size, consistency proof, checkpoint -> cosignature lines

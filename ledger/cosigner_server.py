@@ -8,6 +8,7 @@ Exit codes: 0 done, 1 refused to cosign, 3 usage or a state that cannot be used.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 import signal
 import socket
@@ -139,10 +140,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _cut(connection: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
 
 
 def say(text: str) -> None:

@@ -159,7 +159,7 @@ def test_a_proof_that_is_short_long_or_another_is_unprocessable(tmp_path: Path) 
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda body: b"",
+        lambda _: b"",
         lambda body: body[:-1],
         lambda body: b"\n" + body,
         lambda body: body.replace(b"old 0", b"old 00"),
@@ -303,7 +303,7 @@ def test_a_killed_cosigner_holds_what_it_signed_and_nothing_else(tmp_path: Path)
     log = GrowingLog("a")
     state, size, name = tmp_path / "state.json", 0, None
     rng = random.Random(3)
-    for round in range(12):
+    for life in range(12):
         with cosigner(state, [log.vkey]) as running:
             name = name or running.verifier.vkey
             assert running.verifier.vkey == name
@@ -311,7 +311,7 @@ def test_a_killed_cosigner_holds_what_it_signed_and_nothing_else(tmp_path: Path)
                 status, _, body = running.ask(log.request(size))
                 assert status == 200, body
                 size = log.size
-                log.grow(f"{round}")
+                log.grow(f"{life}")
             sending = threading.Thread(target=_ask_and_forget, args=[running.port, log.request(size)])
             sending.start()
             time.sleep(rng.random() * 0.01)
