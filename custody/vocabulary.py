@@ -50,6 +50,8 @@ class Type(models.TextChoices):
     UNLINK_RECORDING = "sanad/recording-withdrawal", _("Recording withdrawn from a testimony")
     VERIFICATION = "sanad/verification-run", _("Verification run asked for or stopped")
     VERIFY_LEDGER = "sanad/ledger-verification", _("Ledger verified")
+    COSIGN = "sanad/cosignature", _("Ledger cosigned")
+    ANCHOR = "sanad/anchor", _("Ledger timestamped")
 
     @property
     def premis(self) -> str | None:
