@@ -25,9 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.checkpoint import Checkpoint, CheckpointError, parse_checkpoint
-from ledger.cosignature import COSIGNATURE, CosignatureSigner
+from ledger.cosignature import COSIGNATURE
 from ledger.merkle import MAX_SIZE, ProofError, empty_root, verify_consistency
 from ledger.note import MAX_NOTE_BYTES, Ed25519Verifier, NoteError, open_note, split_note, to_base64, unbase64
+from ledger.sign import CosignatureSigner, signature_line
 
 try:
     import fcntl
@@ -207,7 +208,7 @@ class Cosigner:
         except ProofError as problem:
             self._keep_evidence(held, request, checkpoint, str(problem))
             return Answer(422, f"{problem}\n")
-        line = f"— {self._signer.name} {to_base64(self._signer.key_id + self._signer.sign(text.encode()))}\n"
+        line = signature_line(text, self._signer)
         # Kept and shown: the text, the log's own signatures, and this cosignature.
         lines = [sig for sig in split_note(request.note)[1] if (sig.name, sig.key_id) in signed_by]
         own = "".join(f"— {sig.name} {to_base64(sig.key_id + sig.signature)}\n" for sig in lines)

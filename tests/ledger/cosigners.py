@@ -13,8 +13,8 @@ from ledger.checkpoint import format_checkpoint
 from ledger.cosignature import CosignatureVerifier, decode_cosigner_vkey
 from ledger.cosigner import format_request
 from ledger.entry import leaf_hash
-from ledger.merkle import consistency_proof, new_tiles, root_from_tiles
-from ledger.note import Ed25519Signer, sign_note
+from ledger.grow import consistency_proof, new_tiles, root_from_tiles
+from ledger.sign import Ed25519Signer, sign_note
 
 ROOT = Path(__file__).resolve().parents[2]
 ORIGIN = "log.example/one"

@@ -16,10 +16,11 @@ import pytest
 from ledger import __main__ as command
 from ledger import cosigner as cosigners
 from ledger.checkpoint import format_checkpoint, parse_checkpoint
-from ledger.cosignature import CosignatureSigner, CosignatureVerifier, cosigned_at, decode_cosigner_vkey
+from ledger.cosignature import CosignatureVerifier, cosigned_at, decode_cosigner_vkey
 from ledger.cosigner import MAX_BODY, Answer, Cosigner, CosignerProblem, Memory, format_request, load
 from ledger.cosigner_server import CONNECTIONS
-from ledger.note import decode_vkey, open_note, sign_note, split_note
+from ledger.note import decode_vkey, open_note, split_note
+from ledger.sign import CosignatureSigner, sign_note
 from tests.ledger.cosigners import ORIGIN, ROOT, GrowingLog, cosigner
 
 SIZE = "text/x.tlog.size"
