@@ -1,4 +1,4 @@
-"""What shows that the ledger has two pasts, or lost its newest part: kept outside the database, whole, until people look.
+"""What shows that the ledger has two pasts, or lost its newest part: kept outside the database until people looked.
 
 One file for each contradiction, in `keys/forks/`. As long as one is there, the audit desk sounds the alarm; whoever has
 looked into it moves the file away.

@@ -157,9 +157,7 @@ class Anchor(models.Model):
     """
 
     authority = models.CharField(max_length=64)
-    checkpoint = models.ForeignKey(
-        Checkpoint, on_delete=models.DO_NOTHING, db_constraint=False, related_name="anchors"
-    )
+    checkpoint = models.ForeignKey(Checkpoint, on_delete=models.DO_NOTHING, db_constraint=False, related_name="anchors")
     imprint = models.CharField(max_length=128)
     queued_at = models.DateTimeField()
     response = models.BinaryField(null=True)

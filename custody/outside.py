@@ -43,9 +43,7 @@ def require_safe(url: str) -> str:
     return url
 
 
-def ask(
-    url: str, body: bytes | None, *, type: str = "", most: int, seconds: float = SECONDS, accept: str = "*/*"
-) -> Reply:
+def ask(url: str, body: bytes | None, *, type: str = "", most: int, seconds: float = SECONDS) -> Reply:
     """POST the body, or GET without one. At most `most` bytes of answer and `seconds` altogether.
 
     Redirects are not followed and proxies of the environment not used: who is asked is who was configured.
@@ -53,7 +51,7 @@ def ask(
     """
     parts = urlsplit(require_safe(url))
     assert parts.hostname is not None
-    headers = {"User-Agent": "sanad", "Accept": accept, "Connection": "close"} | ({"Content-Type": type} if type else {})
+    headers = {"User-Agent": "sanad", "Accept": "*/*", "Connection": "close"} | ({"Content-Type": type} if type else {})
     connection: http.client.HTTPConnection
     if parts.scheme == "https":
         context = ssl.create_default_context()

@@ -43,6 +43,7 @@ def faults(progress: Progress = lambda *_: None) -> Iterator[Fault]:
     2. Every entry has its bytes, hash, event row, subjects, and values that open its commitments.
     3. The entries lead to the root of every signed head, to every tile, and to the head the signer remembers.
     4. No event, subject or value stands outside the ledger.
+    5. Every cosignature and timestamp holds, and is the one that was recorded when it came.
 
     `progress(done, total)` counts entries.
     """
@@ -60,7 +61,15 @@ def faults(progress: Progress = lambda *_: None) -> Iterator[Fault]:
     if remembered is not None and not _published(remembered):
         yield Fault(f"checkpoint {remembered.size}", "is the newest signed head, and its row is missing")
     yield from _stray_faults()
+    yield from _outside_faults()
     progress(total, total)
+
+
+def _outside_faults() -> Iterator[Fault]:
+    from custody import anchors, cosignatures  # they check heads with this module
+
+    yield from cosignatures.faults()
+    yield from anchors.faults()
 
 
 def _checkpoint_faults(newest: int) -> Iterator[Fault]:

@@ -5,59 +5,86 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('custody', '0002_append_only'),
+        ("custody", "0002_append_only"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Correspondence',
+            name="Correspondence",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=10)),
-                ('partner', models.CharField(max_length=128)),
-                ('asked_at', models.DateTimeField(null=True)),
-                ('answered_at', models.DateTimeField(null=True)),
-                ('next_at', models.DateTimeField(null=True)),
-                ('failures', models.PositiveIntegerField(default=0)),
-                ('problem', models.TextField(default='')),
-                ('failed_at', models.DateTimeField(null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(max_length=10)),
+                ("partner", models.CharField(max_length=128)),
+                ("asked_at", models.DateTimeField(null=True)),
+                ("answered_at", models.DateTimeField(null=True)),
+                ("next_at", models.DateTimeField(null=True)),
+                ("failures", models.PositiveIntegerField(default=0)),
+                ("problem", models.TextField(default="")),
+                ("failed_at", models.DateTimeField(null=True)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('kind', 'partner'), name='correspondence_once')],
+                "constraints": [models.UniqueConstraint(fields=("kind", "partner"), name="correspondence_once")],
             },
         ),
         migrations.CreateModel(
-            name='Anchor',
+            name="Anchor",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('authority', models.CharField(max_length=64)),
-                ('imprint', models.CharField(max_length=128)),
-                ('queued_at', models.DateTimeField()),
-                ('response', models.BinaryField(null=True)),
-                ('stamped_at', models.DateTimeField(null=True)),
-                ('event_id', models.UUIDField(null=True)),
-                ('test', models.BooleanField(default=False)),
-                ('checkpoint', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='anchors', to='custody.checkpoint')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("authority", models.CharField(max_length=64)),
+                ("imprint", models.CharField(max_length=128)),
+                ("queued_at", models.DateTimeField()),
+                ("response", models.BinaryField(null=True)),
+                ("stamped_at", models.DateTimeField(null=True)),
+                ("event_id", models.UUIDField(null=True)),
+                ("test", models.BooleanField(default=False)),
+                (
+                    "checkpoint",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="anchors",
+                        to="custody.checkpoint",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('authority', 'checkpoint'), name='anchor_once'), models.CheckConstraint(condition=models.Q(models.Q(('event_id', None), ('response', None), ('stamped_at', None)), models.Q(('event_id__isnull', False), ('response__isnull', False), ('stamped_at__isnull', False)), _connector='OR'), name='anchor_whole')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("authority", "checkpoint"), name="anchor_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("event_id", None), ("response", None), ("stamped_at", None)),
+                            models.Q(
+                                ("event_id__isnull", False), ("response__isnull", False), ("stamped_at__isnull", False)
+                            ),
+                            _connector="OR",
+                        ),
+                        name="anchor_whole",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Cosignature',
+            name="Cosignature",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('cosigner', models.CharField(max_length=128)),
-                ('key_id', models.CharField(max_length=8)),
-                ('line', models.TextField()),
-                ('cosigned_at', models.DateTimeField()),
-                ('event_id', models.UUIDField()),
-                ('checkpoint', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='cosignatures', to='custody.checkpoint')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("cosigner", models.CharField(max_length=128)),
+                ("key_id", models.CharField(max_length=8)),
+                ("line", models.TextField()),
+                ("cosigned_at", models.DateTimeField()),
+                ("event_id", models.UUIDField()),
+                (
+                    "checkpoint",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="cosignatures",
+                        to="custody.checkpoint",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['cosigner', 'key_id', '-id'], name='cosignature_newest')],
+                "indexes": [models.Index(fields=["cosigner", "key_id", "-id"], name="cosignature_newest")],
             },
         ),
     ]
