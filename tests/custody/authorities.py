@@ -22,9 +22,6 @@ keyUsage = critical,keyCertSign
 basicConstraints = critical,CA:FALSE
 keyUsage = critical,digitalSignature
 extendedKeyUsage = critical,timeStamping
-[web_ext]
-basicConstraints = critical,CA:FALSE
-extendedKeyUsage = serverAuth
 [tsa]
 default_tsa = tsa1
 [tsa1]
@@ -47,7 +44,7 @@ ess_cert_id_alg = sha256
 class OpensslAuthority:
     """A root and a certificate for timestamps of `days`, made by openssl. `root` is the PEM file to trust."""
 
-    def __init__(self, folder: Path, *, name: str = "TEST authority", days: int = 30, ext: str = "tsa_ext") -> None:
+    def __init__(self, folder: Path, *, name: str = "TEST authority", days: int = 30) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.root = folder, folder / "ca.pem"
         (folder / "serial").write_text("01\n")
@@ -57,7 +54,7 @@ class OpensslAuthority:
         root = ["-keyout", "ca.key", "-out", "ca.pem", "-days", "60", "-config", "ca.cnf"]
         _openssl("req", "-x509", *key, *root, at=folder)
         _openssl("req", *key, "-keyout", "tsa.key", "-out", "tsa.csr", "-config", "tsa.cnf", at=folder)
-        issuer = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "tsa.cnf", "-extensions", ext]
+        issuer = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "tsa.cnf", "-extensions", "tsa_ext"]
         _openssl("x509", "-req", "-in", "tsa.csr", *issuer, "-out", "tsa.pem", "-days", str(days), at=folder)
 
     def reply(self, query: bytes) -> bytes:
