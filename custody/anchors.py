@@ -8,10 +8,11 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 
@@ -21,12 +22,14 @@ from custody.correspondence import alone, failed, is_due, succeeded, with_partne
 from custody.cosignatures import LEDGER
 from custody.cosigners import has_news
 from custody.engine import SYSTEM, acting, opened, record
-from custody.models import Anchor, Checkpoint, Correspondence
+from custody.models import Anchor, Checkpoint, Correspondence, Entry
 from custody.outside import OutsideProblem
 from custody.proof import newest_checkpoint
+from custody.sequencer import read_tile
 from custody.timestamps import AuthoritiesProblem, Authority, Refused, authorities, stamp, verified
 from custody.verify import check_checkpoint
 from custody.vocabulary import Type
+from ledger.grow import consistency_proof
 
 AT_ONCE = 50  # anchors of one authority in one round
 
@@ -128,6 +131,52 @@ def _fields(anchor: Anchor, response: bytes, at: datetime) -> dict[str, Any]:
             "test": anchor.test,
         },
     }
+
+
+@dataclass(frozen=True)
+class Anchored:
+    """An anchor as it goes into a bundle: the entry that records it, and the timestamped head, which is an earlier one.
+
+    `consistency` leads from `note`'s tree to that of the bundle's head.
+    """
+
+    event_id: UUID
+    index: int
+    note: str
+    consistency: list[bytes]
+    response: bytes
+
+
+def anchored(head: Checkpoint, indices: Sequence[int]) -> list[Anchored]:
+    """For each authority the earliest timestamps that cover the entries at these indices, and its newest one.
+
+    All are recorded inside the head. Those of authorities for tests are left out. One anchor for a size of the tree.
+    """
+    rows = Anchor.objects.filter(response__isnull=False, test=False).select_related("checkpoint").order_by("pk")
+    places = dict(
+        Entry.objects.filter(event_id__in=rows.values("event_id"), index__lt=head.size).values_list("event_id", "index")
+    )
+    by_authority: dict[str, list[Anchor]] = {}
+    for row in rows:
+        if row.event_id in places:
+            by_authority.setdefault(row.authority, []).append(row)
+    chosen: dict[int, Anchor] = {}
+    for mine in by_authority.values():
+        earliest = (next((row for row in mine if row.checkpoint.size > index), None) for index in indices)
+        for row in [*earliest, mine[-1]]:
+            if row is not None:
+                chosen.setdefault(row.checkpoint.size, row)
+    return [
+        Anchored(
+            row.event_id,
+            places[row.event_id],
+            row.checkpoint.note,
+            consistency_proof(size, head.size, read_tile) if 0 < size < head.size else [],
+            bytes(row.response),
+        )
+        for size, row in sorted(chosen.items())
+        if row.event_id is not None and row.response is not None and size
+    ]
 
 
 def reaches() -> list[Reach]:

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef
 
 from custody import seal
 from custody.agreement import Fault
@@ -24,7 +25,7 @@ from custody.vocabulary import Type
 from ledger.checkpoint import parse_checkpoint
 from ledger.cosignature import cosigned_at
 from ledger.note import NoteError, split_note, to_base64
-from ledger.policy import NOBODY, Policy, PolicyError, Witness, parse_policy
+from ledger.policy import NOBODY, Policy, PolicyError, Witness, judge, parse_policy
 
 LEDGER = Subject("ledger", UUID("00000000-0000-4000-8000-000000000002"))
 SKEW = timedelta(minutes=10)  # how far a partner's clock may be from ours
@@ -186,6 +187,21 @@ def lines_of(head: Checkpoint) -> list[str]:
 def cosigned_note(head: Checkpoint) -> str:
     """The signed checkpoint with every cosignature that came for it: still one note, for whoever takes it away."""
     return head.note + "".join(lines_of(head))
+
+
+def quorum_head(smallest: int) -> Checkpoint | None:
+    """The largest head of at least that size that itself carries the cosignatures the policy asks for; else None.
+
+    Raises PolicyError. None, too, where the policy asks for nobody.
+    """
+    trusted = policy()
+    if trusted is None or trusted.quorum == NOBODY:
+        return None
+    lines = Cosignature.objects.filter(checkpoint=OuterRef("pk"))
+    for head in Checkpoint.objects.filter(Exists(lines), size__gte=smallest).order_by("-size", "-pk")[:100]:
+        if judge(trusted, cosigned_note(head)).met:
+            return head
+    return None
 
 
 def standing() -> Standing:
