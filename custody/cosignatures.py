@@ -27,7 +27,7 @@ from ledger.cosignature import cosigned_at
 from ledger.note import NoteError, split_note, to_base64
 from ledger.policy import NOBODY, Policy, PolicyError, Witness, judge, parse_policy
 
-LEDGER = Subject("ledger", UUID("00000000-0000-4000-8000-000000000002"))
+LEDGER = Subject("ledger:heads", UUID("00000000-0000-4000-8000-000000000002"))
 SKEW = timedelta(minutes=10)  # how far a partner's clock may be from ours
 
 

@@ -18,6 +18,7 @@ from accounts.models import User
 from accounts.permissions import NotVisible, permitted, require, require_anywhere
 from accounts.requests import person
 from custody.engine import Subject
+from custody.cosignatures import cosigned_note
 from custody.models import Checkpoint, Entry, Event
 from custody.proof import Proof, proof_at
 from custody.signer import vkey
@@ -149,9 +150,9 @@ def checkpoints(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def checkpoint_note(request: HttpRequest, checkpoint_id: int) -> HttpResponse:
-    """The signed note of a checkpoint, byte for byte (C2SP tlog-checkpoint)."""
+    """The signed note of a checkpoint (C2SP tlog-checkpoint), byte for byte, and the cosignatures that came for it."""
     row = require(person(request), "checkpoint.view", Checkpoint.objects.all(), pk=checkpoint_id)
-    return _file(row.note.encode(), f"checkpoint-{row.size}.txt", "text/plain; charset=utf-8")
+    return _file(cosigned_note(row).encode(), f"checkpoint-{row.size}.txt", "text/plain; charset=utf-8")
 
 
 @require_safe
