@@ -163,9 +163,9 @@ def anchored(head: Checkpoint, indices: Sequence[int]) -> list[Anchored]:
     chosen: dict[int, Anchor] = {}
     for mine in by_authority.values():
         earliest = (next((row for row in mine if row.checkpoint.size > index), None) for index in indices)
-        for row in [*earliest, mine[-1]]:
-            if row is not None:
-                chosen.setdefault(row.checkpoint.size, row)
+        for found in [*earliest, mine[-1]]:
+            if found is not None:
+                chosen.setdefault(found.checkpoint.size, found)
     return [
         Anchored(
             row.event_id,

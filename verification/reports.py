@@ -62,7 +62,7 @@ class Reception:
 
 @dataclass(frozen=True)
 class Vouching:
-    """Who outside vouches for the ledger: cosigners, authorities (or why their file is `broken`), and contradictions."""
+    """Who outside vouches for the ledger: cosigners, authorities (`broken`: why their file is none), contradictions."""
 
     cosigners: Standing
     authorities: Sequence[Reach]

@@ -17,8 +17,8 @@ from django.views.decorators.http import require_safe
 from accounts.models import User
 from accounts.permissions import NotVisible, permitted, require, require_anywhere
 from accounts.requests import person
-from custody.engine import Subject
 from custody.cosignatures import cosigned_note
+from custody.engine import Subject
 from custody.models import Checkpoint, Entry, Event
 from custody.proof import Proof, proof_at
 from custody.signer import vkey

@@ -54,7 +54,17 @@ class OpensslAuthority:
         root = ["-keyout", "ca.key", "-out", "ca.pem", "-days", "60", "-config", "ca.cnf"]
         _openssl("req", "-x509", *key, *root, at=folder)
         _openssl("req", *key, "-keyout", "tsa.key", "-out", "tsa.csr", "-config", "tsa.cnf", at=folder)
-        issuer = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "tsa.cnf", "-extensions", "tsa_ext"]
+        issuer = [
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-extfile",
+            "tsa.cnf",
+            "-extensions",
+            "tsa_ext",
+        ]
         _openssl("x509", "-req", "-in", "tsa.csr", *issuer, "-out", "tsa.pem", "-days", str(days), at=folder)
 
     def reply(self, query: bytes) -> bytes:
