@@ -27,7 +27,16 @@ from pathlib import Path
 from ledger.checkpoint import Checkpoint, CheckpointError, parse_checkpoint
 from ledger.cosignature import COSIGNATURE
 from ledger.merkle import MAX_SIZE, ProofError, empty_root, verify_consistency
-from ledger.note import MAX_NOTE_BYTES, Ed25519Verifier, NoteError, open_note, split_note, to_base64, unbase64
+from ledger.note import (
+    MAX_NOTE_BYTES,
+    Ed25519Verifier,
+    NoteError,
+    decode_vkey,
+    open_note,
+    split_note,
+    to_base64,
+    unbase64,
+)
 from ledger.sign import CosignatureSigner, signature_line
 
 try:
@@ -108,8 +117,9 @@ def parse_request(body: bytes) -> Request:
 
 
 class Memory:
-    """The state file: for each log the newest head cosigned. Held by one process at a time, replaced as a whole.
+    """The state file: the keys of the logs, and for each log the newest head cosigned. Replaced as a whole.
 
+    Held by one process at a time. `vkey` is None before the first use.
     Raises CosignerProblem when another process has it, when it is damaged, or when it is the state of another key.
     """
 
@@ -124,20 +134,23 @@ class Memory:
         except OSError:
             self._lock.close()
             raise CosignerProblem(f"another cosigner uses {path}.") from None
-        self.vkey, self.held = self._read()
+        self.vkey: str | None = None
+        self.logs: list[str] = []
+        self.held: dict[str, Held] = {}
+        self._read()
 
-    def _read(self) -> tuple[str | None, dict[str, Held]]:
+    def _read(self) -> None:
         try:
             stored = json.loads(self.path.read_text("utf-8"))
         except FileNotFoundError:
-            return None, {}
+            return
         except (OSError, ValueError):
             raise CosignerProblem(f"{self.path} cannot be read; a guess is never made.") from None
         try:
             if stored["version"] != 1:
                 raise ValueError
-            held = {origin: self._head(origin, note) for origin, note in stored["logs"].items()}
-            return str(stored["vkey"]), held
+            self.held = {origin: self._head(origin, note) for origin, note in stored["heads"].items()}
+            self.vkey, self.logs = str(stored["vkey"]), [decode_vkey(vkey).vkey for vkey in stored["logs"]]
         except (ValueError, KeyError, TypeError, AttributeError):
             raise CosignerProblem(f"{self.path} is not the state of a cosigner; a guess is never made.") from None
 
@@ -148,12 +161,13 @@ class Memory:
             raise ValueError
         return Held(checkpoint.size, checkpoint.root, note)
 
-    def keep(self, vkey: str, held: dict[str, Held]) -> None:
+    def keep(self, vkey: str, held: dict[str, Held], logs: Sequence[str] | None = None) -> None:
         """Replace the state; when this returns it is on the disk. Raises OSError, and then the old one stands."""
-        logs = {origin: head.note for origin, head in sorted(held.items())}
-        text = json.dumps({"version": 1, "vkey": vkey, "logs": logs}, ensure_ascii=False, indent=1) + "\n"
-        write_durably(self.path, text.encode(), 0o644)
-        self.vkey, self.held = vkey, held
+        logs = self.logs if logs is None else list(logs)
+        heads = {origin: head.note for origin, head in sorted(held.items())}
+        state = {"version": 1, "vkey": vkey, "logs": logs, "heads": heads}
+        write_durably(self.path, (json.dumps(state, ensure_ascii=False, indent=1) + "\n").encode(), 0o644)
+        self.vkey, self.held, self.logs = vkey, held, logs
 
     def close(self) -> None:
         self._lock.close()

@@ -156,7 +156,7 @@ def main(argv: Sequence[str]) -> int:
         "--key", type=Path, help="the private key, made on first use (default: the state's name + .key)"
     )
     parser.add_argument("--name", help="the cosigner's name, chosen on first use, such as bar.example/cosigner")
-    parser.add_argument("--log", action="append", default=[], metavar="VKEY", help="a key of a log; may be repeated")
+    parser.add_argument("--log", action="append", default=[], metavar="VKEY", help="a key of a log; is remembered")
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--listen", metavar="HOST:PORT", type=_address, help="serve HTTP there, for a proxy with TLS")
     how.add_argument("--checkpoint", type=Path, metavar="FILE", help="cosign one checkpoint, or a whole request file")
@@ -167,17 +167,21 @@ def main(argv: Sequence[str]) -> int:
         return USAGE if ended.code else DONE
     try:
         logs = [decode_vkey(vkey.strip()) for vkey in options.log]
-        if not logs:
-            raise CosignerProblem("no --log was given: name the key of each log to cosign.")
         return _serve(options, logs) if options.listen else _once(options, logs)
     except (CosignerProblem, NoteError, OSError, UnicodeError) as problem:
         print(f"cosigner: {problem}", file=sys.stderr)
         return USAGE
 
 
-def _cosigner(options: argparse.Namespace, logs: list[Ed25519Verifier]) -> Cosigner:
+def _cosigner(options: argparse.Namespace, given: list[Ed25519Verifier]) -> Cosigner:
+    """The cosigner of the command line. Logs that are given take the place of those remembered."""
     key = options.key or Path(f"{options.state}.key")
     memory, signer = load(options.state, key, options.name)
+    if given:
+        memory.keep(signer.vkey, memory.held, [log.vkey for log in given])
+    logs = [decode_vkey(vkey) for vkey in memory.logs]
+    if not logs:
+        raise CosignerProblem("it knows no log yet; give the key of each with --log.")
     say(f"the key of this cosigner is {signer.vkey}")
     say(f"its fingerprint is {fingerprint(signer.vkey)}")
     for log in logs:

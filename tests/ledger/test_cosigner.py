@@ -262,7 +262,16 @@ def test_a_second_process_does_not_get_the_same_state(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damaged", ["", "{", "[]", '{"version": 2, "vkey": "", "logs": {}}', '{"version":1,"logs":{}}']
+    "damaged",
+    [
+        "",
+        "{",
+        "[]",
+        '{"version": 2, "vkey": "", "logs": [], "heads": {}}',
+        '{"version": 1, "logs": [], "heads": {}}',
+        '{"version": 1, "vkey": "a", "logs": ["b"], "heads": {}}',
+        '{"version": 1, "vkey": "a", "logs": [], "heads": {"c": "d"}}',
+    ],
 )
 def test_a_damaged_state_is_refused_and_not_replaced_by_a_guess(tmp_path: Path, damaged: str) -> None:
     (tmp_path / "state.json").write_text(damaged)
@@ -434,6 +443,21 @@ def test_it_cosigns_by_file_for_a_machine_without_network(tmp_path: Path) -> Non
     assert stale.returncode == 1
     assert stale.stdout == b""
     assert b"holds 3 entries" in stale.stderr
+
+
+def test_the_logs_are_remembered_and_those_given_anew_take_their_place(tmp_path: Path) -> None:
+    log, other = GrowingLog("a"), GrowingLog("a", origin="other.example/log")
+    state = tmp_path / "state.json"
+    with cosigner(state, [log.vkey]) as running:
+        assert running.ask(log.request(0))[0] == 200
+    with cosigner(state, []) as running:
+        assert running.ask(log.grow("b").request(1))[0] == 200
+        assert running.ask(other.request(0))[0] == 404
+    with cosigner(state, [other.vkey]) as running:
+        assert running.ask(log.request(2))[0] == 404
+        assert running.ask(other.request(0))[0] == 200
+    with cosigner(state, [log.vkey]) as running:  # what was cosigned is held, whoever is trusted meanwhile
+        assert running.ask(GrowingLog("x", "y").request(2))[0] == 422
 
 
 def _by_file(state: Path, log: GrowingLog, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
