@@ -3,6 +3,8 @@
     postgres/   the embedded database cluster        store/    encrypted objects, written once
     keys/       secrets, each in a 0600 file         staging/  uploads that are not finished
     exports/    bundles waiting for download         logs/     the database's own log
+    signer/     the ledger's signing key and memory  status/   what the signer tells everybody
+    ledger/     the signed ledger as files, for anybody who checks or restores it (C2SP tlog-tiles)
     sanad.json  the layout's version and the ledger's origin
 
 Losing keys/ is losing the archive: it is backed up apart from the rest.
@@ -20,7 +22,7 @@ from pathlib import Path
 from typing import IO
 
 LAYOUT = 1
-FOLDERS = ("postgres", "store", "staging", "keys", "exports", "logs")
+FOLDERS = ("postgres", "store", "staging", "keys", "exports", "logs", "ledger", "signer", "status")
 SMALLEST_FREE_BYTES = 256 * 1024 * 1024
 SECRET_KEY_LENGTH = 50
 ORIGIN = re.compile(r"[a-z0-9][a-z0-9.-]*(/[a-z0-9][a-z0-9._-]*)*")

@@ -11,14 +11,23 @@ KNOWN = frozenset(
         "SANAD_ANCHOR_EVERY",
         "SANAD_AUTHORITIES",
         "SANAD_COSIGN_EVERY",
+        "SANAD_AUDITOR_DATABASE_URL",
         "SANAD_DATA",
+        "SANAD_DATABASE_ROLE",
         "SANAD_DEBUG",
+        "SANAD_HEARTBEAT",
         "SANAD_HOSTS",
         "SANAD_INSECURE_HTTP",
         "SANAD_LEDGER_POLICY",
         "SANAD_LOG_LEVEL",
+        "SANAD_SEQUENCER_DATABASE_URL",
         "SANAD_BEHIND_TLS_PROXY",
+        "SANAD_SCRUB",
+        "SANAD_SIGNER",
+        "SANAD_SIGNER_DATABASE_URL",
+        "SANAD_STATUS",
         "SANAD_UPLOAD_LIMIT",
+        "SANAD_WEB_DATABASE_URL",
         "SANAD_WEB_THREADS",
     }
 )
@@ -76,13 +85,13 @@ def hosts() -> list[str]:
     return names or list(LOOPBACK)
 
 
-def data_folder(default: Path) -> Path:
-    text = os.environ.get("SANAD_DATA", "")
+def folder(name: str, default: Path) -> Path:
+    text = os.environ.get(name, "")
     if not text:
         return default
     path = Path(text)
     if not path.is_absolute():
-        raise ImproperlyConfigured(f"SANAD_DATA must be an absolute path, not {text!r}.")
+        raise ImproperlyConfigured(f"{name} must be an absolute path, not {text!r}.")
     return path
 
 

@@ -22,6 +22,8 @@ from urllib.parse import quote
 from archive import processes
 
 ROLE = "sanad"  # owns the database, is no superuser
+#: What each may do: custody/roles.py.
+ROLES = {"owner": ROLE} | {kind: f"{ROLE}_{kind}" for kind in ("web", "sequencer", "signer", "auditor")}
 SUPERUSER = "postgres"
 DATABASE = "sanad"
 ACCOUNT = "sanad-db"
@@ -48,9 +50,9 @@ def socket_folder(data: Path) -> Path:
     return Path("/tmp") / f"sanad-{short}"  # noqa: S108  its owner and mode are checked before it is used
 
 
-def database_url(data: Path, database: str = DATABASE) -> str:
-    """DATABASE_URL of the embedded cluster of a data folder."""
-    return f"postgresql://{ROLE}@{quote(str(socket_folder(data)), safe='')}/{database}"
+def database_url(data: Path, database: str = DATABASE, role: str = ROLE) -> str:
+    """DATABASE_URL of the embedded cluster of a data folder, as its owner or another role."""
+    return f"postgresql://{role}@{quote(str(socket_folder(data)), safe='')}/{database}"
 
 
 class Cluster:
@@ -268,7 +270,7 @@ class Cluster:
         lines = [f"{name} = '{value.replace(chr(39), chr(39) * 2)}'" for name, value in settings.items()]
         self._write("server.conf", "\n".join(lines) + "\n")
         self._write("hba.conf", "local all all peer map=sanad\n")
-        self._write("ident.conf", "".join(f'sanad "{caller}" {role}\n' for role in (ROLE, SUPERUSER)))
+        self._write("ident.conf", f'sanad "{caller}" all\n')
 
     def _write(self, name: str, text: str) -> None:
         path = self.home / name
@@ -312,8 +314,9 @@ class Cluster:
             with psycopg.connect(
                 host=str(self.socket), port=PORT, user=SUPERUSER, dbname="postgres", autocommit=True
             ) as connection:
-                if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE]).fetchone() is None:
-                    connection.execute(f"CREATE ROLE {ROLE} LOGIN NOSUPERUSER NOCREATEROLE")
+                for role in ROLES.values():  # what each may do is granted with the migrations, custody/roles.py
+                    if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
+                        connection.execute(f"CREATE ROLE {role} LOGIN")
                 if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone() is None:
                     connection.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
                     connection.execute(f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC")

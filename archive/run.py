@@ -1,4 +1,4 @@
-"""`bin/run`: prepares the data folder, the database and the site, then supervises web server, worker and sequencer."""
+"""`bin/run`: prepares data folder, database and site, then supervises web server, worker, sequencer and signer."""
 
 import argparse
 import http.client
@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from archive import environment, processes
 from archive.data_folder import DataFolderProblem, lock, prepare
-from archive.postgres import Cluster, PostgresProblem, database_url
+from archive.postgres import Cluster, PostgresProblem
 from archive.supervisor import Child, Supervisor
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,7 +35,13 @@ def main(arguments: list[str]) -> int:
         _refuse(str(problem), EX_TEMPFAIL if "in use" in str(problem) else EX_CANTCREAT)
     environ = _environ(data)
     cluster = None if os.environ.get("DATABASE_URL") else Cluster(data)
-    supervisor = Supervisor(cluster, _children(options.port), environ=environ, folder=ROOT, say=_say)
+    supervisor = Supervisor(
+        cluster,
+        _children(options.port, files=not options.no_ledger_files, signer=not options.signer_elsewhere),
+        environ=environ,
+        folder=ROOT,
+        say=_say,
+    )
     supervisor.listen()
     try:
         if cluster is not None:
@@ -65,6 +71,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--empty", action="store_true", help="a new archive starts empty, with one administrator")
     parser.add_argument("--data", metavar="DIR", help="the data folder (default: data/ beside bin/)")
     parser.add_argument("--port", type=_port, default=8000, metavar="N", help="the port on 127.0.0.1 (default: 8000)")
+    parser.add_argument(
+        "--no-ledger-files", action="store_true", help="do not keep the ledger as files in the data folder's ledger/"
+    )
+    parser.add_argument(
+        "--signer-elsewhere", action="store_true", help="the signer runs on its own, as another account"
+    )
     parser.add_argument("--started-in", default=str(Path.cwd()), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     named = options.data if options.data is not None else os.environ.get("SANAD_DATA") or ROOT / "data"
@@ -97,7 +109,6 @@ def _environ(data: Path) -> dict[str, str]:
     environ["SANAD_DATA"] = str(data)
     environ["ARCHIVE_SUPERVISED"] = "1"
     environ["DJANGO_SETTINGS_MODULE"] = "archive.settings"
-    environ.setdefault("DATABASE_URL", database_url(data))
     if all(name in environment.LOOPBACK for name in _hosts()):
         environ["SANAD_INSECURE_HTTP"] = "1"  # served on loopback without TLS: a secure cookie would never come back
     return environ
@@ -108,7 +119,7 @@ def _hosts() -> list[str]:
     return [name for name in names if name] or list(environment.LOOPBACK)
 
 
-def _children(port: int) -> list[Child]:
+def _children(port: int, *, files: bool, signer: bool) -> list[Child]:
     manage = [sys.executable, str(ROOT / "manage.py")]
     threads = os.environ.get("SANAD_WEB_THREADS", "16")
     web = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port), "--no-ws"]
@@ -120,6 +131,8 @@ def _children(port: int) -> list[Child]:
         Child("the web server", web, stop_seconds=30),
         Child("the worker", [*manage, "procrastinate", "worker"], stop_seconds=30, when_orphaned=signal.SIGKILL),
         Child("the sequencer", [*manage, "sequencer"], stop_seconds=30, when_orphaned=signal.SIGKILL),
+        *([Child("the signer", [*manage, "signer"], 30, signal.SIGKILL)] if signer else []),
+        *([Child("the ledger's export", [*manage, "export_log", "--follow"], stop_seconds=30)] if files else []),
     ]
 
 

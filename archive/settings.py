@@ -2,18 +2,17 @@
 
 import mimetypes
 import os
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import django_stubs_ext
-import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from archive import data_folder, environment, postgres
+from archive import data_folder, databases, environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 NODE_MODULES = BASE_DIR / "node_modules"
@@ -23,11 +22,14 @@ django_stubs_ext.monkeypatch()  # generic forms, views and querysets can be name
 environment.refuse_unknown(os.environ)
 
 # The data folder
-SANAD_DATA = environment.data_folder(BASE_DIR / "data")
+SANAD_DATA = environment.folder("SANAD_DATA", BASE_DIR / "data")
 SANAD_STORE = SANAD_DATA / "store"
 SANAD_STAGING = SANAD_DATA / "staging"
 SANAD_KEYS = SANAD_DATA / "keys"
 SANAD_EXPORTS = SANAD_DATA / "exports"
+SANAD_LEDGER = SANAD_DATA / "ledger"
+SANAD_STATUS = environment.folder("SANAD_STATUS", SANAD_DATA / "status")  # written by the signer, read by all
+SANAD_SIGNER = environment.folder("SANAD_SIGNER", SANAD_DATA / "signer")  # read by the signer and by nobody else
 try:
     SECRET_KEY = data_folder.read_secret_key(SANAD_DATA)
     SANAD_ORIGIN = data_folder.read_origin(SANAD_DATA)
@@ -40,6 +42,8 @@ SANAD_LEDGER_POLICY = environment.file("SANAD_LEDGER_POLICY", SANAD_DATA / "keys
 SANAD_AUTHORITIES = environment.file("SANAD_AUTHORITIES", SANAD_DATA / "keys" / "timestamp-authorities.toml")
 SANAD_COSIGN_EVERY = environment.whole_number("SANAD_COSIGN_EVERY", 300, smallest=60, largest=86_400)  # seconds
 SANAD_ANCHOR_EVERY = environment.whole_number("SANAD_ANCHOR_EVERY", 3600, smallest=60, largest=7 * 86_400)  # seconds
+SANAD_HEARTBEAT = environment.whole_number("SANAD_HEARTBEAT", 300, smallest=5, largest=86_400)  # seconds
+SANAD_SCRUB = environment.whole_number("SANAD_SCRUB", 3600, smallest=60, largest=30 * 86_400)  # seconds
 
 # Where it is reached
 DEBUG = environment.flag("SANAD_DEBUG")
@@ -73,7 +77,6 @@ INSTALLED_APPS = [
     "procrastinate.contrib.django",
     "rest_framework",
     "drf_spectacular",
-    "drf_spectacular_sidecar",
     "csp",
     "axes",
 ]
@@ -119,24 +122,9 @@ TEMPLATES: list[dict[str, Any]] = [
     }
 ]
 
-# Database: the embedded cluster's socket, or another server by DATABASE_URL
-if os.environ.get("DATABASE_URL"):
-    try:
-        _database: dict[str, Any] = dict(environ.Env().db("DATABASE_URL"))
-    except (environ.ImproperlyConfigured, ValueError):
-        raise ImproperlyConfigured("DATABASE_URL must look like postgresql://user:password@host:5432/name.") from None
-    if _database.get("ENGINE") != "django.db.backends.postgresql":
-        raise ImproperlyConfigured(
-            "DATABASE_URL must name a PostgreSQL server (postgresql://...), no other database works."
-        )
-    _database["HOST"] = unquote(_database["HOST"])  # a socket's folder is written with %2F in a URL
-else:
-    _database = {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": postgres.DATABASE,
-        "USER": postgres.ROLE,
-        "HOST": str(postgres.socket_folder(SANAD_DATA)),
-    }
+# Database: the embedded cluster's socket, or another server by DATABASE_URL; as the role of this process
+SANAD_DATABASE_ROLE = environment.choice("SANAD_DATABASE_ROLE", databases.role_of(sys.argv), databases.ROLES)
+_database = databases.connection(SANAD_DATABASE_ROLE, os.environ, SANAD_DATA)
 DATABASES = {"default": _database | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False}}
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
@@ -283,9 +271,6 @@ SPECTACULAR_SETTINGS = {
         "BundleState": "cases.vocabulary.ExportState",
         "RunState": "verification.vocabulary.State",
     },
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": None,
-    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": False, "validatorUrl": None},
 }
 
 # Jobs

@@ -1,7 +1,8 @@
-"""Keeps the archive's processes alive: the database, the web server, the worker and the sequencer.
+"""Keeps the archive's processes alive: the database, the web server, the worker, the sequencer and the signer.
 
 1. The web server stops first, what works off its acts after it, the database last: each finishes what it was given.
 2. One that ends is started again, after a delay that doubles from 1 to 30 s and is forgotten after a minute of health.
+   One that ended because the ledger is not what was signed looks at it again after ALARM_DELAY.
 3. SIGTERM, SIGINT and SIGHUP stop everything. A second one does not hurry: a clean stop is what keeps data whole.
 4. Should this process be killed, the kernel tells the children to stop (archive/processes.py).
 """
@@ -23,6 +24,8 @@ FIRST_DELAY = 1.0
 LONGEST_DELAY = 30.0
 HEALTHY_AFTER = 60.0
 LOOK_EVERY = 5.0
+ALARM_DELAY = 60.0
+ALARMS = range(10, 18)  # custody.alarm.EXIT_CODES
 
 Say = Callable[[str], None]
 
@@ -129,6 +132,8 @@ class Supervisor:
                 child.process = None
                 if now - child.started >= HEALTHY_AFTER:
                     child.delay = FIRST_DELAY
+                if code in ALARMS:
+                    child.delay = ALARM_DELAY
                 self._later(child, f"ended ({_how(code)})")
             elif child.process is None and child.due is not None and now >= child.due:
                 self._start(child)
@@ -149,7 +154,7 @@ class Supervisor:
     def _later(self, child: Child, why: str) -> None:
         self._say(f"{child.name} {why}; starting it again in {child.delay:.0f} s")
         child.due = time.monotonic() + child.delay
-        child.delay = min(child.delay * 2, LONGEST_DELAY)
+        child.delay = FIRST_DELAY if child.delay == ALARM_DELAY else min(child.delay * 2, LONGEST_DELAY)
 
     def _until_next(self) -> float:
         due = [child.due for child in self._children if child.due is not None]

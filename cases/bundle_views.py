@@ -16,7 +16,7 @@ from cases import actions
 from cases.models import Bundle, CaseFile
 from cases.serving import bundle_response
 from cases.vocabulary import ExportState
-from custody.signer import vkey
+from custody.ledger_keys import vkey
 from ledger.note import fingerprint
 
 #: What components/progress.html calls each state.

@@ -26,9 +26,9 @@ from custody.anchors import anchored
 from custody.cosignatures import cosigned_note, quorum_head
 from custody.cosigners import ask_cosigners
 from custody.engine import opened
+from custody.ledger_keys import vkey
 from custody.models import Checkpoint, Entry, Event, EventSubject
 from custody.proof import newest_checkpoint, proof_of
-from custody.signer import vkey
 from custody.verify import check_checkpoint
 from custody.vocabulary import Type
 from evidence.blobs import read_blob

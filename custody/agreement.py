@@ -1,5 +1,6 @@
 """Whether what the database says of events is what their entries commit to: rows, subjects and sealed values."""
 
+import dataclasses
 import hmac
 import json
 from collections import defaultdict
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 
 from custody import seal
+from custody.alarm import Kind
 from custody.engine import SALT_BYTES, timestamp
 from custody.models import Disclosure, Entry, Event, EventSubject
 from ledger import entry as formats
@@ -23,6 +25,15 @@ class Fault:
 
     where: str
     what: str
+
+
+@dataclass(frozen=True)
+class TreeFault(Fault):
+    """A fault of the tree itself, with its kind and, where there are two to compare, the digests in hex."""
+
+    kind: Kind = dataclasses.field(default=Kind.DAMAGED, compare=False)
+    expected: str = dataclasses.field(default="", compare=False)
+    found: str = dataclasses.field(default="", compare=False)
 
 
 class Ciphers:
@@ -63,10 +74,11 @@ def entry_faults(rows: Sequence[Entry]) -> Iterator[Fault]:
         try:
             parsed = formats.parse_entry(data)
         except formats.EntryError as problem:
-            yield Fault(where, f"is not an entry: {problem}")
+            yield TreeFault(where, f"is not an entry: {problem}")
             continue
         if bytes(row.leaf_hash) != formats.leaf_hash(data):
-            yield Fault(where, "does not have the hash it was sequenced with")
+            stated, found = bytes(row.leaf_hash).hex(), formats.leaf_hash(data).hex()
+            yield TreeFault(where, "does not have the hash it was sequenced with", Kind.DAMAGED, stated, found)
         if parsed.origin != settings.SANAD_ORIGIN:
             yield Fault(where, "is of another ledger")
         event = events.get(row.event_id)

@@ -18,17 +18,17 @@ from custody import forks
 from custody.correspondence import alone, failed, is_due, succeeded, with_partner
 from custody.cosignatures import LEDGER, SKEW, Received, Refused, newest_of, policy, store, verified
 from custody.engine import SYSTEM, acting, record
+from custody.ledger_keys import ledger_keys
 from custody.models import Checkpoint, Correspondence, Entry, Event
 from custody.outside import OutsideProblem, Reply, ask
 from custody.proof import newest_checkpoint
 from custody.sequencer import read_tile
-from custody.signer import vkey
 from custody.verify import check_checkpoint
 from custody.vocabulary import Outcome, Type
 from ledger.checkpoint import CheckpointError, open_checkpoint
 from ledger.grow import consistency_proof, root_from_tiles
 from ledger.merkle import MAX_SIZE, ProofError, verify_consistency
-from ledger.note import NoteError, decode_vkey
+from ledger.note import NoteError
 from ledger.policy import Witness
 from ledger.proof import format_consistency
 
@@ -183,12 +183,13 @@ def _own_root(size: int) -> bytes:
 
 
 def _shown(witness: Witness) -> tuple[str, int, bytes]:
-    """The head it shows to everybody (tlog-witness, monitoring), if our key has signed it: (note, size, root)."""
+    """The head it shows to everybody (tlog-witness, monitoring), if a key of this ledger has signed it: (note, size, root)."""
     assert witness.url is not None
     place = hashlib.sha256(settings.SANAD_ORIGIN.encode()).hexdigest()
+    own = [key.verifier for key in ledger_keys()]
     try:
         reply = ask(f"{witness.url.rstrip('/')}/{place}/checkpoint", None, most=80 * 1024)
-        opened = open_checkpoint(reply.body, [decode_vkey(vkey())])
+        opened = open_checkpoint(reply.body, own)
         if reply.status != 200 or opened.origin != settings.SANAD_ORIGIN:
             return "", 0, b""
         return reply.body.decode("utf-8"), opened.size, opened.root

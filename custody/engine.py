@@ -10,7 +10,7 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID, uuid4
@@ -19,12 +19,14 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
-from custody import seal
-from custody.models import Disclosure, Entry, Event, EventSubject, Pending
+from custody import seal, statements
+from custody.models import Disclosure, Entry, Event, Pending
 from custody.vocabulary import Outcome, Type
 from ledger.entry import canonical, commit, encode_entry
 
 SALT_BYTES = 32
+ATTEMPTS = 3  # each after the first because another act made or destroyed the subject's key meanwhile
+_RECORD = f"SELECT custody_record_v1({', '.join(['%s'] * 7)}, %s, %s::uuid[], %s, %s, %s, %s, %s)"
 
 
 class LedgerRefused(Exception):
@@ -66,11 +68,13 @@ def acting() -> Iterator[None]:
             yield
         return
     connection.sanad_acting = True  # type: ignore[attr-defined]
+    connection.sanad_ciphers = {}  # type: ignore[attr-defined]
     try:
         with transaction.atomic(durable=True):
             yield
     finally:
         connection.sanad_acting = False  # type: ignore[attr-defined]
+        connection.sanad_ciphers = {}  # type: ignore[attr-defined]
 
 
 def record(
@@ -114,25 +118,30 @@ def record(
         )
     except ValueError as problem:
         raise LedgerRefused(f"the event does not fit the ledger: {problem}") from problem
-    Event.objects.create(
-        id=event_id, type=type, outcome=outcome, at=at, agent_id=by.id, compartment_id=compartment, entry=entry
-    )
-    EventSubject.objects.bulk_create(
-        EventSubject(event_id=event_id, kind=subject.kind, subject_id=subject.id, at=at) for subject in subjects
-    )
-    owner = subjects[0].id
-    aead = seal.subject_aead(owner)
-    Disclosure.objects.bulk_create(
-        Disclosure(
-            event_id=event_id,
-            field=field,
-            subject_id=owner,
-            sealed=seal.seal_with(aead, f"{event_id}/{field}", salts[field] + canonical(value)),
-        )
-        for field, value in values.items()
-    )
-    Pending.objects.create(event_id=event_id)
+    row = (event_id, str(Type(type).value), str(Outcome(outcome).value), at, by.id, compartment, entry)
+    plain = {field: salts[field] + canonical(value) for field, value in values.items()}
+    _write(row, subjects, plain)
     return event_id
+
+
+def _write(row: tuple[Any, ...], subjects: Sequence[Subject], plain: Mapping[str, bytes]) -> None:
+    """All rows of one event in one statement, its values under the key that its first subject has at that moment.
+
+    A key is unwrapped once in an act, and the statement itself refuses one that does not stand: made meanwhile by
+    another act, undone with a part of this one, or destroyed.
+    """
+    owner = subjects[0].id
+    known: dict[UUID, seal.SubjectCipher] = connection.sanad_ciphers  # type: ignore[attr-defined]
+    for _attempt in range(ATTEMPTS):
+        cipher = known.get(owner) or seal.stored_cipher(owner) or seal.fresh_cipher(owner)
+        sealed = [seal.seal_with(cipher.aead, f"{row[0]}/{field}", value) for field, value in plain.items()]
+        named = [subject.kind for subject in subjects], [subject.id for subject in subjects]
+        done = statements.fetch_one(_RECORD, [*row, *named, owner, cipher.wrapped, cipher.fresh, list(plain), sealed])
+        if done == (True,):
+            known[owner] = replace(cipher, fresh=False)
+            return
+        known.pop(owner, None)
+    raise LedgerRefused("the key of its subject changes again and again")
 
 
 def opened(event_ids: Sequence[UUID]) -> dict[UUID, dict[str, tuple[bytes, Any]]]:

@@ -54,7 +54,16 @@ class FileKeyProvider:
 @cache
 def provider() -> KeyProvider:
     """The archive's key provider."""
-    return FileKeyProvider(Path(settings.SANAD_KEYS) / "kek")
+    return FileKeyProvider(_kek())
+
+
+def opens_values() -> bool:
+    """Whether this process has the key that opens the archive's sealed values; a signer on another host has not."""
+    return _kek().exists()
+
+
+def _kek() -> Path:
+    return Path(settings.SANAD_KEYS) / "kek"
 
 
 def read_or_make_secret(path: Path) -> bytes:
@@ -76,6 +85,16 @@ def read_or_make_secret(path: Path) -> bytes:
             pass
         finally:
             temporary.unlink()
+    return read_secret(path)
+
+
+def encode_secret(secret: bytes) -> str:
+    """As it stands in a key file."""
+    return base64.b64encode(secret).decode()
+
+
+def read_secret(path: Path) -> bytes:
+    """The 32 bytes of a key file. Raises KeyProblem when others may read it or it is damaged, OSError without it."""
     if path.stat().st_mode & 0o077:
         raise KeyProblem(f"{path.name}: others may read this key file; set its mode to 0600")
     try:
@@ -87,16 +106,24 @@ def read_or_make_secret(path: Path) -> bytes:
     return secret
 
 
-def write_durably(path: Path, text: str) -> None:
+def write_durably(path: Path, text: str, *, mode: int = 0o600) -> None:
     """Replace a small state file as a whole; when this returns it is on the disk. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_suffix(".new")
-    with temporary.open("w") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
-    temporary.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """The names in a folder are on the disk when this returns. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

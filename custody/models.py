@@ -110,17 +110,24 @@ class Tile(models.Model):
 class Checkpoint(models.Model):
     """A signed head of the tree (C2SP tlog-checkpoint in a signed note). Insert only.
 
-    `chain` binds it to every checkpoint before it (custody.signer.link): none can be taken out unnoticed.
+    `chain` binds it to every checkpoint before it (custody.signer.link): none can be taken out unnoticed. The n-th has
+    the number n, once: two signers cannot both have signed it. Outsiders are shown those with `heartbeat`, which are
+    signed at fixed times whether anything happened or not.
     """
 
+    number = models.BigIntegerField(unique=True)
     size = models.BigIntegerField()
     root = models.BinaryField()
     note = models.TextField()
     signed_at = models.DateTimeField()
     chain = models.BinaryField()
+    heartbeat = models.BooleanField(default=False)
 
     class Meta:
-        indexes = [models.Index(fields=["-size", "-signed_at"], name="checkpoint_newest")]
+        indexes = [
+            models.Index(fields=["-size", "-signed_at"], name="checkpoint_newest"),
+            models.Index(fields=["-signed_at"], name="checkpoint_heartbeat", condition=models.Q(heartbeat=True)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.size}"

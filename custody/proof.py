@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from custody.models import Checkpoint, Entry
-from custody.sequencer import read_tile
+from custody.sequencer import read_tile, read_tiles
 from ledger.entry import leaf_hash
-from ledger.grow import inclusion_proof
+from ledger.grow import TILE_HEIGHT, TileReader, inclusion_proof
 from ledger.merkle import verify_inclusion
 
 
@@ -41,6 +41,17 @@ def proof_at(index: int, checkpoint: Checkpoint | None = None) -> Proof | None:
     if head is None or row is None or row.index >= head.size:
         return None
     entry = bytes(row.entry)
-    path = inclusion_proof(row.index, head.size, read_tile)
+    path = inclusion_proof(row.index, head.size, _prefetched(row.index, head.size))
     verify_inclusion(leaf_hash(entry), row.index, head.size, path, bytes(head.root))
     return Proof(row.index, entry, path, head)
+
+
+def _prefetched(index: int, size: int) -> TileReader:
+    """The tiles that hold the entry's side and the tree's right edge, read at once; any other one by one."""
+    wanted, level = set(), 0
+    while size >> TILE_HEIGHT * level:
+        last = (size >> TILE_HEIGHT * level) - 1
+        wanted |= {(level, min(index >> TILE_HEIGHT * level, last) >> TILE_HEIGHT), (level, last >> TILE_HEIGHT)}
+        level += 1
+    tiles = read_tiles(wanted)
+    return lambda level, index: tiles.get((level, index)) or read_tile(level, index)

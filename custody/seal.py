@@ -1,12 +1,14 @@
 """Sealed values: small secrets in the database, each under the key of the one subject it is about."""
 
 import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from custody import keys
+from custody import keys, statements
 from custody.models import SubjectKey
 
 _NONCE_BYTES = 12
@@ -16,12 +18,39 @@ class SealBroken(Exception):
     """A sealed value was changed, moved to another row, or its key was destroyed."""
 
 
+@dataclass(frozen=True)
+class SubjectCipher:
+    """The cipher of one subject and the wrapped key it came from; `fresh` while no row holds that key."""
+
+    wrapped: bytes
+    aead: AESGCM
+    fresh: bool = False
+
+
 def subject_aead(subject_id: UUID) -> AESGCM:
     """The cipher of one subject; its key is made on first use. Call inside a transaction that writes."""
-    fresh = secrets.token_bytes(keys.KEY_BYTES)
-    wrapped = keys.provider().wrap(fresh, _context(subject_id))
-    row, made = SubjectKey.objects.get_or_create(subject_id=subject_id, defaults={"wrapped": wrapped})
-    return AESGCM(fresh if made else keys.provider().unwrap(bytes(row.wrapped), _context(subject_id)))
+    cipher = stored_cipher(subject_id)
+    if cipher is None:
+        made = fresh_cipher(subject_id)
+        SubjectKey.objects.bulk_create([SubjectKey(subject_id=subject_id, wrapped=made.wrapped)], ignore_conflicts=True)
+        cipher = stored_cipher(subject_id)
+        assert cipher is not None  # of two first uses one made it, and the other waited for that one
+    return cipher.aead
+
+
+def stored_cipher(subject_id: UUID) -> SubjectCipher | None:
+    """The cipher under the key that stands for this subject, None when there is none."""
+    row = statements.fetch_one("SELECT wrapped FROM custody_subjectkey WHERE subject_id = %s", [subject_id])
+    if row is None:
+        return None
+    (wrapped,) = row
+    return SubjectCipher(wrapped, AESGCM(keys.provider().unwrap(wrapped, _context(subject_id))))
+
+
+def fresh_cipher(subject_id: UUID) -> SubjectCipher:
+    """A cipher under a new key that is stored nowhere yet."""
+    key = secrets.token_bytes(keys.KEY_BYTES)
+    return SubjectCipher(keys.provider().wrap(key, _context(subject_id)), AESGCM(key), fresh=True)
 
 
 def existing_aead(subject_id: UUID) -> AESGCM:
@@ -33,6 +62,11 @@ def existing_aead(subject_id: UUID) -> AESGCM:
         return AESGCM(keys.provider().unwrap(bytes(row.wrapped), _context(subject_id)))
     except keys.KeyProblem as problem:
         raise SealBroken(str(problem)) from None
+
+
+def erase(disclosures: Sequence[int], subjects: Sequence[UUID]) -> None:
+    """Destroy sealed values, by their rows, and the keys of subjects, in the act that records the erasure."""
+    statements.execute("SELECT custody_erase_v1(%s::bigint[], %s::uuid[])", [list(disclosures), list(subjects)])
 
 
 def seal(subject_id: UUID, label: str, value: bytes) -> bytes:

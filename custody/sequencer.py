@@ -5,34 +5,56 @@
 3. Entries, tiles and the removal of the pending rows are one transaction: a kill leaves all or nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from uuid import UUID
 
+import psycopg
 from django.db import connection, transaction
-from django.db.models import Max
 
-from custody.models import Entry, Event, Pending, Tile
+from custody import statements
+from custody.alarm import Kind, LedgerBroken
+from custody.models import Entry
 from ledger.entry import leaf_hash
 from ledger.grow import new_tiles
 from ledger.merkle import TILE_WIDTH, ProofError
 
 LOCK = 0x53414E4144  # "SANAD"
 BATCH = 4096
-
-
-class LedgerBroken(Exception):
-    """The stored ledger cannot be continued. The message says where it broke; nothing was written."""
+_QUEUE = "SELECT id, event_id FROM custody_pending ORDER BY id LIMIT %s"
+_COPY = "COPY custody_entry (index, event_id, entry, leaf_hash) FROM STDIN (FORMAT BINARY)"
+_TILES = """
+    INSERT INTO custody_tile (level, index, hashes)
+    SELECT * FROM unnest(%s::smallint[], %s::bigint[], %s::bytea[])
+    ON CONFLICT (level, index) DO UPDATE SET hashes = EXCLUDED.hashes
+"""
 
 
 def tree_size() -> int:
     """How many entries the tree has."""
-    highest = Entry.objects.aggregate(highest=Max("index"))["highest"]
-    return 0 if highest is None else highest + 1
+    row = statements.fetch_one("SELECT max(index) + 1 FROM custody_entry", [])
+    return row[0] or 0 if row else 0
 
 
 def read_tile(level: int, index: int) -> bytes:
     """The stored hashes of a tile, empty when there is none yet."""
-    hashes = Tile.objects.filter(level=level, index=index).values_list("hashes", flat=True).first()
-    return bytes(hashes) if hashes is not None else b""
+    row = statements.fetch_one("SELECT hashes FROM custody_tile WHERE level = %s AND index = %s", [level, index])
+    return row[0] if row is not None else b""
+
+
+def read_tiles(wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+    """Those of the tiles (level, index) that are stored, in one look."""
+    levels, indices = [level for level, _ in wanted], [index for _, index in wanted]
+    rows = statements.execute(
+        "SELECT level, index, hashes FROM custody_tile JOIN unnest(%s::smallint[], %s::bigint[])"
+        " AS wanted (level, index) USING (level, index)",
+        [levels, indices],
+    )
+    return {(level, index): hashes for level, index, hashes in rows}
+
+
+def waiting() -> bool:
+    """Whether any committed event has no place yet: one cheap look, without the sequencer's lock."""
+    return statements.fetch_one("SELECT FROM custody_pending LIMIT 1", []) is not None
 
 
 def sequence_once() -> int:
@@ -40,40 +62,41 @@ def sequence_once() -> int:
 
     Raises LedgerBroken when an event vanished before it had a place, or the stored tree is too short to grow.
     """
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-        pending = list(Pending.objects.order_by("pk").values_list("pk", "event_id")[:BATCH])
-        if not pending:
-            return 0
-        bytes_of = {
-            event_id: bytes(entry)
-            for event_id, entry in Event.objects.filter(pk__in=[event_id for _, event_id in pending]).values_list(
-                "pk", "entry"
-            )
-        }
-        lost = next((event_id for _, event_id in pending if event_id not in bytes_of), None)
+    if not waiting():
+        return 0
+    with transaction.atomic():
+        statements.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        pending = statements.execute(
+            "SELECT id, event_id FROM custody_pending ORDER BY id LIMIT %s", [BATCH]
+        ).fetchall()
+        event_ids = [event_id for _, event_id in pending]
+        found = statements.execute("SELECT id, entry FROM custody_event WHERE id = ANY(%s)", [event_ids]).fetchall()
+        entry_of: dict[UUID, bytes] = dict(found)
+        lost = next((event_id for event_id in event_ids if event_id not in entry_of), None)
         if lost is not None:
-            raise LedgerBroken(f"event {lost} is pending and its row is gone")
-        size = tree_size()
-        rows = [
-            Entry(index=size + offset, event_id=event_id, entry=entry, leaf_hash=leaf_hash(entry))
-            for offset, (event_id, entry) in enumerate((event_id, bytes_of[event_id]) for _, event_id in pending)
-        ]
-        with cursor.copy("COPY custody_entry (index, event_id, entry, leaf_hash) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row((row.index, row.event_id, row.entry, row.leaf_hash))
-        try:
-            grown = new_tiles(size, [bytes(row.leaf_hash) for row in rows], read_tile)
-        except ProofError as problem:
-            raise LedgerBroken(f"the tree cannot grow: {problem}") from None
-        Tile.objects.bulk_create(
-            [Tile(level=level, index=index, hashes=hashes) for (level, index), hashes in grown.items()],
-            update_conflicts=True,
-            unique_fields=["level", "index"],
-            update_fields=["hashes"],
-        )
-        Pending.objects.filter(pk__in=[pk for pk, _ in pending]).delete()
-    return len(rows)
+            raise LedgerBroken(f"event {lost} is pending and its row is gone", kind=Kind.MISSING, where=f"event {lost}")
+        append([(event_id, entry_of[event_id]) for event_id in event_ids])
+        statements.execute("DELETE FROM custody_pending WHERE id = ANY(%s)", [[pk for pk, _ in pending]])
+    return len(pending)
+
+
+def append(fresh: Sequence[tuple[UUID, bytes]]) -> None:
+    """Put (event id, entry) after what stands in the tree, in the caller's transaction, under the lock.
+
+    Raises LedgerBroken when the stored tree is too short to grow.
+    """
+    size = tree_size()
+    leaves = [leaf_hash(entry) for _, entry in fresh]
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor, cursor.copy(_COPY) as copy:
+        copy.set_types(("int8", "uuid", "bytea", "bytea"))
+        for index, ((event_id, entry), leaf) in enumerate(zip(fresh, leaves, strict=True), size):
+            copy.write_row((index, event_id, entry, leaf))
+    try:
+        grown = new_tiles(size, leaves, read_tile)
+    except ProofError as problem:
+        raise LedgerBroken(f"the tree cannot grow: {problem}", kind=Kind.DAMAGED, where="tiles") from None
+    levels, indices = [level for level, _ in grown], [index for _, index in grown]
+    statements.execute(_TILES, [levels, indices, list(grown.values())])
 
 
 def drain() -> int:

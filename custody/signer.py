@@ -1,69 +1,53 @@
 """The signer: signs a head only after deriving it anew from the stored entries and checking it grows the last one.
 
-1. Its memory is a small state file of its own, outside the database and never restored from a backup: the last signed
-   size, the peaks of its tree, its note, and the chain over every note it ever signed. A database that went backwards
-   or changed under a signed head is refused, and stays refused.
+1. Its memory (custody.signer_state) lies outside the database and is never restored from a backup. A database that
+   went backwards, or that tells of heads this signer never signed, is refused, and stays refused.
 2. It hashes with code of its own (Peaks): a fault in the sequencer's tree code does not get signed.
-3. One signature at a time, by a file lock. The state is durable before the signature can be seen: a kill in between
-   costs one unseen checkpoint, which is published as it is; the other order could let two heads of one size out.
+3. The memory is durable before the signature can be seen: a kill in between costs one unseen checkpoint, which is
+   published as it is; the other order could let two heads of one size out.
+4. Of two signers started by mistake one waits for the other's lock. Where there is no common lock, on two machines,
+   the database takes each number of a checkpoint once: the second signer refuses.
 """
 
-import fcntl
 import hashlib
-import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
-from custody import keys
+from custody import ledger_keys, signer_state
+from custody.alarm import Kind
+from custody.leaves import Leaves, Peaks
+from custody.ledger_keys import Head, LedgerKey, vkey
+from custody.locating import new_tile_fault
 from custody.models import Checkpoint
-from custody.sequencer import LedgerBroken, entries, read_tile, tree_size
-from ledger.checkpoint import format_checkpoint
+from custody.sequencer import entries, read_tile, tree_size
+from custody.signer_state import MemoryLost, SignerRefused, State
+from ledger.checkpoint import CheckpointError, format_checkpoint, open_checkpoint
 from ledger.grow import root_from_tiles
 from ledger.merkle import ProofError
-from ledger.sign import Ed25519Signer, sign_note
+from ledger.note import NoteError
+from ledger.sign import sign_note
 
-HEARTBEAT = timedelta(minutes=5)
-_NEEDED = {"size", "peaks", "note", "signed_at", "chain", "count"}
+HEARTBEAT = timedelta(seconds=settings.SANAD_HEARTBEAT)
+CLOCK_TOLERANCE = timedelta(seconds=120)
 
 log = logging.getLogger("custody.signer")
 
-
-class SignerRefused(LedgerBroken):
-    """The stored ledger is not a continuation of what was signed before. Nothing was signed."""
-
-
-class Peaks:
-    """The roots of the perfect subtrees that make up the first `size` leaves: all a signer must remember."""
-
-    def __init__(self, size: int = 0, peaks: list[bytes] | None = None) -> None:
-        self.size, self.peaks = size, list(peaks or [])
-
-    def add(self, leaf: bytes) -> None:
-        self.peaks.append(leaf)
-        complete = self.size + 1
-        while complete % 2 == 0:
-            right, left = self.peaks.pop(), self.peaks.pop()
-            self.peaks.append(hashlib.sha256(b"\x01" + left + right).digest())
-            complete //= 2
-        self.size += 1
-
-    def root(self) -> bytes:
-        """The RFC 9162 tree head of the leaves so far, 32 bytes."""
-        if not self.peaks:
-            return hashlib.sha256(b"").digest()
-        root = self.peaks[-1]
-        for left in reversed(self.peaks[:-1]):
-            root = hashlib.sha256(b"\x01" + left + root).digest()
-        return root
+__all__ = [
+    "HEARTBEAT",
+    "Memory",
+    "MemoryLost",
+    "Peaks",
+    "SignerRefused",
+    "link",
+    "memory",
+    "sign_head",
+    "vkey",
+]
 
 
 @dataclass(frozen=True)
@@ -76,17 +60,6 @@ class Memory:
     count: int
 
 
-@cache
-def _private_key() -> bytes:
-    return keys.read_or_make_secret(Path(settings.SANAD_KEYS) / "ledger-ed25519")
-
-
-@cache
-def vkey() -> str:
-    """The public verifier key of this archive's ledger (C2SP signed-note vkey)."""
-    return Ed25519Signer(settings.SANAD_ORIGIN, _private_key()).vkey
-
-
 def link(previous: bytes, note: str, signed_at: datetime) -> bytes:
     """The next value of the chain over checkpoints: SHA-256(previous || SHA-256(note) || time). It starts with b""."""
     stamp = signed_at.astimezone(UTC).isoformat(timespec="microseconds").encode()
@@ -94,122 +67,252 @@ def link(previous: bytes, note: str, signed_at: datetime) -> bytes:
 
 
 def memory() -> Memory | None:
-    """What the signer remembers, None before its first signature. Raises SignerRefused when its state is damaged."""
-    state = _read()
-    if not state:
+    """What the signer remembers, None before its first signature; for the signer itself. Raises SignerRefused."""
+    state = signer_state.read()
+    if state is None or not state.count:
         return None
-    peaks = _peaks(state)
-    return Memory(peaks.size, peaks.root(), bytes.fromhex(state["chain"]), state["count"])
+    return Memory(state.size, Peaks(state.size, state.peaks).root(), state.chain, state.count)
 
 
-def sign_head(*, rederive: bool = False) -> Checkpoint | None:
-    """Sign the present head if it grew, or if the last signature is older than the heartbeat.
+def leaves() -> Leaves:
+    """The signer's own list of entry hashes."""
+    return Leaves(signer_state.folder() / "leaves")
 
-    With `rederive` every stored entry is hashed again from the first; otherwise only those after the last signed head.
-    Returns the new checkpoint, None when there was nothing to sign. Raises SignerRefused; then nothing is signed.
+
+def sign_head(*, force: bool = False) -> Checkpoint | None:
+    """Sign the present head if it grew, or if its time has come: at every multiple of HEARTBEAT since 1970, UTC.
+
+    The latter carry `heartbeat`: only they are shown to outsiders, so that nobody reads from them when who was busy.
+    With `force` a head is signed in any case. Returns the new checkpoint, None when there was nothing to sign.
+    Raises SignerRefused; then nothing is signed.
     """
-    with _state() as state:
-        signed = _peaks(state)
-        size = tree_size()
-        if not state and Checkpoint.objects.exists():
-            raise SignerRefused(f"the signer has lost its memory {_path().name}, and heads were signed before")
-        if size < signed.size:
-            raise SignerRefused(f"the ledger went backwards: {signed.size} entries were signed, {size} are stored")
-        if rederive:
-            _refuse_unless_unchanged(signed)
-        if state and not Checkpoint.objects.filter(size=signed.size, chain=bytes.fromhex(state["chain"])).exists():
-            log.warning("publishing the signed head of size %s, which was not stored", signed.size)
-            return _publish(state, signed.root())
-        now = datetime.now(UTC)
-        last = datetime.fromisoformat(state["signed_at"]) if state else None
-        if size == signed.size and last is not None and now - last < HEARTBEAT:
+    with signer_state.held():
+        state = signer_state.read() or _begin()
+        reason = signer_state.distrusted()
+        if reason is not None:
+            raise reason
+        size = grown_size(state.size)
+        unpublished = _unpublished(state)
+        if unpublished:
+            log.warning("publishing the signed head of size %s, which was not stored", state.size)
+            return _publish(state)
+        now = _time(state)
+        due = state.heartbeat_at is None or _beat(now) > _beat(state.heartbeat_at)
+        if size == state.size and state.count and not due and not force:
+            _tell(state)
             return None
-        grown = _grown(signed, size)
-        note = sign_note(
-            format_checkpoint(settings.SANAD_ORIGIN, grown.size, grown.root()),
-            Ed25519Signer(settings.SANAD_ORIGIN, _private_key()),
-        )
-        state.update(
-            chain=link(bytes.fromhex(state.get("chain", "")), note, now).hex(),
-            count=state.get("count", 0) + 1,
-            size=grown.size,
-            peaks=[peak.hex() for peak in grown.peaks],
-            note=note,
-            signed_at=now.isoformat(timespec="microseconds"),
-        )
-        keys.write_durably(_path(), json.dumps(state))
-        return _publish(state, grown.root())
+        return _publish(_signed(state, size, now, heartbeat=due))
 
 
-def _grown(signed: Peaks, size: int) -> Peaks:
-    """The signed tree with the entries up to `size`, each hashed from its stored bytes."""
-    grown = Peaks(signed.size, signed.peaks)
-    for entry in entries(signed.size, size):
-        if entry.index != grown.size:
-            raise SignerRefused(f"entry {grown.size} is missing from the ledger")
-        leaf = hashlib.sha256(b"\x00" + bytes(entry.entry)).digest()
-        if leaf != bytes(entry.leaf_hash):
-            raise SignerRefused(f"entry {entry.index} does not have the hash it was sequenced with")
-        grown.add(leaf)
-    if grown.size != size:
-        raise SignerRefused(f"entry {grown.size} is missing from the ledger")
+def grown_size(signed: int) -> int:
+    """How many entries are stored. Raises SignerRefused when that is fewer than were signed."""
+    size = tree_size()
+    if size < signed:
+        raise SignerRefused(
+            f"the ledger went backwards: {signed} entries were signed, {size} are stored",
+            kind=Kind.WENT_BACKWARDS,
+            where=f"entries {size} to {signed - 1}",
+            expected=str(signed),
+            found=str(size),
+        )
+    return size
+
+
+def now() -> datetime:
+    """The clock of this machine, UTC."""
+    return datetime.now(UTC)
+
+
+def accept_clock() -> None:
+    """Whoever runs the signer says that the clock is right: the next signature takes its time, whatever it is."""
+    with signer_state.held():
+        state = signer_state.read()
+        if state is None:
+            raise MemoryLost("the signer has no memory yet, and no clock to accept")
+        signer_state.write(state, replace(state, boot="accepted"))
+
+
+def _begin() -> State:
+    """The first memory, if nothing was ever signed. Raises MemoryLost otherwise."""
+    if Checkpoint.objects.exists() or ledger_keys.ledger_keys():
+        raise MemoryLost("the signer has lost its memory state.json, and heads were signed before")
+    return signer_state.begin()
+
+
+def _unpublished(state: State) -> bool:
+    """Whether the last signed head has not reached its row. Raises SignerRefused when the rows are not its own."""
+    row = Checkpoint.objects.order_by("-number").first()
+    number = row.number if row else 0
+    if number == state.count:
+        if row is None or bytes(row.chain) == state.chain:
+            return False
+        raise _foreign(row, state)
+    if row is not None and number > state.count:
+        raise _foreign(row, state)
+    if number < state.count - 1:
+        raise SignerRefused(
+            f"checkpoints are missing: {state.count} were signed, {number} are stored",
+            kind=Kind.MISSING,
+            where=f"checkpoints {number + 1} to {state.count}",
+            expected=str(state.count),
+            found=str(number),
+        )
+    return True
+
+
+def _foreign(row: Checkpoint, state: State) -> SignerRefused:
+    """A stored head that this memory does not know: of a second signer, of an old memory, or of a forger."""
+    where, known = f"checkpoint {row.number}", [key.verifier for key in state.keys]
     try:
-        stored = root_from_tiles(size, read_tile)
-    except ProofError as problem:
-        raise SignerRefused(f"the tiles do not hold the tree: {problem}") from None
-    if stored != grown.root():
-        raise SignerRefused(f"the tiles do not lead to the root of the {size} stored entries")
-    return grown
-
-
-def _publish(state: dict[str, Any], root: bytes) -> Checkpoint:
-    with transaction.atomic():
-        return Checkpoint.objects.create(
-            size=state["size"],
-            root=root,
-            note=state["note"],
-            signed_at=datetime.fromisoformat(state["signed_at"]),
-            chain=bytes.fromhex(state["chain"]),
+        open_checkpoint(row.note, known)
+    except (NoteError, CheckpointError):
+        return SignerRefused(
+            f"{where} was not signed with a key of this ledger",
+            kind=Kind.REWRITTEN,
+            where=where,
+            expected=state.chain.hex(),
+            found=bytes(row.chain).hex(),
         )
+    if row.number == state.count:
+        return SignerRefused(
+            f"{where} was signed with this ledger's key, and not by this signer: another one is at work",
+            kind=Kind.RIVAL,
+            where=where,
+            expected=state.chain.hex(),
+            found=bytes(row.chain).hex(),
+        )
+    return SignerRefused(
+        f"the signer's memory is older than the ledger: it knows {state.count} checkpoints, {row.number} are stored; "
+        "it was restored from a backup, or another signer is at work",
+        kind=Kind.MEMORY_LOST,
+        where="signer",
+        expected=str(row.number),
+        found=str(state.count),
+    )
 
 
-def _refuse_unless_unchanged(signed: Peaks) -> None:
-    derived = Peaks()
-    for entry in entries(0, signed.size):
-        if entry.index != derived.size:
-            raise SignerRefused(f"entry {derived.size} is missing from the ledger")
-        derived.add(hashlib.sha256(b"\x00" + bytes(entry.entry)).digest())
-    if derived.root() != signed.root():
-        raise SignerRefused(f"the first {signed.size} entries are not those that were signed")
+def _time(state: State) -> datetime:
+    """The time of a signature, later than the one before. Raises SignerRefused when the clock was set."""
+    at = now()
+    if state.signed_at is None or state.boot == "accepted":
+        return at
+    boot, uptime = signer_state.boot()
+    expected = state.signed_at
+    if boot and boot == state.boot:
+        expected += timedelta(seconds=uptime - state.uptime)
+        if abs(at - expected) > CLOCK_TOLERANCE:
+            raise _clock("was set", expected, at)
+    elif at < expected - CLOCK_TOLERANCE:
+        raise _clock("went back", expected, at)
+    return max(at, state.signed_at + timedelta(microseconds=1))
 
 
-def _peaks(state: dict[str, Any]) -> Peaks:
-    return Peaks(state.get("size", 0), [bytes.fromhex(peak) for peak in state.get("peaks", [])])
+def _clock(what: str, expected: datetime, found: datetime) -> SignerRefused:
+    return SignerRefused(
+        f"the clock of the signer {what}: {found - expected} away from where it should be"
+        if found > expected
+        else f"the clock of the signer {what}: {expected - found} behind where it should be",
+        kind=Kind.CLOCK,
+        where="clock",
+        expected=expected.isoformat(timespec="seconds"),
+        found=found.isoformat(timespec="seconds"),
+    )
 
 
-def _path() -> Path:
-    return Path(settings.SANAD_KEYS) / "signer-state.json"
+def _signed(state: State, size: int, at: datetime, *, heartbeat: bool) -> State:
+    """The memory after one more signature; on the disk when this returns."""
+    grown, fresh = _grown(Peaks(state.size, state.peaks), size)
+    signing = state.signing(size)
+    if not signing:
+        raise MemoryLost(f"no key of this ledger may sign a head of {size} entries")
+    text = format_checkpoint(settings.SANAD_ORIGIN, grown.size, grown.root())
+    note = sign_note(text, *(signer_state.private_key(key) for key in signing))
+    leaves().put(state.size, fresh)
+    boot, uptime = signer_state.boot()
+    signed = replace(
+        state,
+        count=state.count + 1,
+        size=grown.size,
+        peaks=tuple(grown.peaks),
+        note=note,
+        chain=link(state.chain, note, at),
+        signed_at=at,
+        heartbeat_at=at if heartbeat else state.heartbeat_at,
+        heartbeat=heartbeat,
+        boot=boot,
+        uptime=uptime,
+    )
+    return signer_state.write(state, signed)
 
 
-def _read() -> dict[str, Any]:
-    """The state, {} before the first signature. A damaged one is never replaced by a guess: raises SignerRefused."""
-    path = _path()
+def _grown(tree: Peaks, size: int) -> tuple[Peaks, Sequence[bytes]]:
+    """The signed tree with the entries up to `size`, each hashed from its stored bytes; and their hashes."""
+    start, fresh = tree.size, []
+    for entry in entries(start, size):
+        if entry.index != tree.size:
+            break
+        leaf, stated = hashlib.sha256(b"\x00" + bytes(entry.entry)).digest(), bytes(entry.leaf_hash)
+        if leaf != stated:
+            raise SignerRefused(
+                f"entry {entry.index} does not have the hash it was sequenced with",
+                kind=Kind.DAMAGED,
+                where=f"entry {entry.index}",
+                expected=stated.hex(),
+                found=leaf.hex(),
+            )
+        fresh.append(leaf)
+        tree.add(leaf)
+    if tree.size != size:
+        raise SignerRefused(
+            f"entry {tree.size} is missing from the ledger", kind=Kind.MISSING, where=f"entry {tree.size}"
+        )
     try:
-        state = json.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError):
-        state = None
-    if not isinstance(state, dict) or not state.keys() >= _NEEDED:
-        raise SignerRefused(f"the signer's memory {path.name} is damaged")
-    return state
+        right = root_from_tiles(size, read_tile) == tree.root()
+    except ProofError:
+        right = False
+    if not right:
+        raise new_tile_fault(leaves(), start, fresh, tree.root())
+    return tree, fresh
 
 
-@contextmanager
-def _state() -> Iterator[dict[str, Any]]:
-    """The signer's memory, under a file lock: one signature at a time, whatever the number of processes."""
-    path = _path()
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield _read()
+def _publish(state: State) -> Checkpoint:
+    """Store the head that the memory holds. Raises SignerRefused when another head has its number."""
+    assert state.signed_at is not None
+    try:
+        with transaction.atomic():
+            published = Checkpoint.objects.create(
+                number=state.count,
+                size=state.size,
+                root=Peaks(state.size, state.peaks).root(),
+                note=state.note,
+                signed_at=state.signed_at,
+                chain=state.chain,
+                heartbeat=state.heartbeat,
+            )
+    except IntegrityError:
+        raise SignerRefused(
+            f"checkpoint {state.count} is stored already: another signer is at work",
+            kind=Kind.RIVAL,
+            where=f"checkpoint {state.count}",
+        ) from None
+    _tell(state)
+    return published
+
+
+def _tell(state: State) -> None:
+    """Let the other processes know the keys and the last published head."""
+    if tuple(ledger_keys.ledger_keys()) != _public(state):
+        ledger_keys.publish_keys(_public(state))
+    told = ledger_keys.published_head()
+    if state.signed_at is not None and (told is None or told.count != state.count or told.chain != state.chain):
+        root = Peaks(state.size, state.peaks).root()
+        ledger_keys.publish_head(Head(state.size, root, state.chain, state.count, state.signed_at))
+
+
+def _public(state: State) -> tuple[LedgerKey, ...]:
+    """The keys a published head bears witness of: one that has signed nothing yet is nobody's business."""
+    return tuple(key for key in state.keys if key.start <= state.size)
+
+
+def _beat(at: datetime) -> int:
+    return int(at.timestamp() // HEARTBEAT.total_seconds())

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     _CLUSTER = postgres.Cluster(CLUSTER, durable=False)
     _CLUSTER.start()
     with psycopg.connect(host=str(_CLUSTER.socket), user=postgres.SUPERUSER, dbname="postgres") as connection:
-        connection.execute(f"ALTER ROLE {postgres.ROLE} CREATEDB")
+        connection.execute(f"ALTER ROLE {postgres.ROLE} CREATEDB CREATEROLE")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -70,14 +70,33 @@ def _no_memory_between_tests() -> Iterator[None]:
     from django.conf import settings
     from django.core.cache import cache
 
-    from custody import keys, signer
+    from custody import keys
 
+    folders = (settings.SANAD_SIGNER, settings.SANAD_STATUS)
     yield
     cache.clear()
-    for remembered in (keys.provider, signer._private_key, signer.vkey):
-        remembered.cache_clear()
-    for name in ("signer-state.json", "ledger-alarm.json"):
-        (settings.SANAD_KEYS / name).unlink(missing_ok=True)
+    keys.provider.cache_clear()
+    for folder in folders:
+        for path in folder.iterdir():
+            path.unlink()
+
+
+@pytest.fixture
+def as_role(db: None) -> Callable[[str], None]:
+    """Go on in a role of the database (custody/roles.py) until the end of the test."""
+    from django.db import connection
+
+    from custody.roles import names
+
+    def become(kind: str) -> None:
+        role = connection.ops.quote_name(names(connection)[kind])
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("RESET ROLE")
+            cursor.execute(f"GRANT {role} TO CURRENT_USER")
+            cursor.execute(f"SET LOCAL ROLE {role}")
+
+    return become
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,24 +1,28 @@
 """What the audit desk shows: coverage, the state of the ledger, what is missing. Accession numbers, never titles."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, Count, Exists, IntegerField, Min, OuterRef, Q, QuerySet, When
+from django.db.models import Case, Count, Exists, IntegerField, Max, Min, OuterRef, Q, QuerySet, When
 from django.utils import timezone
 
 from accounts.models import Compartment, User
 from accounts.permissions import compartments, permitted
-from custody.alarm import Alarm, alarm
+from custody.alarm import alarms
+from custody.keys import KeyProblem
+from custody.ledger_keys import LedgerKey, ledger_keys
 from custody.models import Checkpoint, Entry, Event, EventSubject, Pending
 from custody.proof import newest_checkpoint
+from custody.scrub import Result, last_result
 from custody.sequencer import tree_size
-from custody.signer import HEARTBEAT, vkey
+from custody.signer import HEARTBEAT
 from custody.vocabulary import Outcome, Type
 from evidence.models import Item
 from evidence.vocabulary import FixityOutcome
-from ledger.note import fingerprint
+from verification.alarms import ToldAlarm, told
 from verification.models import Run, RunResult
 from verification.vocabulary import Figure, Scope
 
@@ -47,16 +51,22 @@ class Coverage:
 
 @dataclass(frozen=True)
 class LedgerState:
-    """What anybody can compare: size, head, key. `asleep`: no head was signed for longer than the heartbeat allows."""
+    """What anybody can compare: size, head, keys; and how the ledger is watched.
+
+    `asleep`: no head was signed for longer than the heartbeat allows. `key` is the one that signs, if there is one.
+    """
 
     size: int
     pending: int
     checkpoint: Checkpoint | None
     root: str
-    vkey: str
-    fingerprint: str
-    alarm: Alarm | None
+    key: LedgerKey | None
+    keys: Sequence[LedgerKey]
+    alarms: Sequence[ToldAlarm]
     asleep: bool
+    heartbeat: datetime | None
+    cadence: timedelta
+    scrub: Result | None
 
 
 def condition(figure: Figure, now: datetime) -> Q:
@@ -130,16 +140,22 @@ def summed(rows: list[Coverage]) -> Coverage:
 def ledger_state() -> LedgerState:
     """The ledger as it stands now."""
     head = newest_checkpoint()
-    key = vkey()
+    try:
+        keys = ledger_keys()
+    except KeyProblem:
+        keys = ()  # head.signed_at and the alarms tell what is wrong
     return LedgerState(
         size=tree_size(),
         pending=Pending.objects.count(),
         checkpoint=head,
         root=bytes(head.root).hex() if head else "",
-        vkey=key,
-        fingerprint=fingerprint(key),
-        alarm=alarm(),
+        key=next((key for key in reversed(keys) if key.signs), None),
+        keys=keys,
+        alarms=told(alarms()),
         asleep=head is None or timezone.now() - head.signed_at > ASLEEP,
+        heartbeat=Checkpoint.objects.filter(heartbeat=True).aggregate(last=Max("signed_at"))["last"],
+        cadence=HEARTBEAT,
+        scrub=last_result(),
     )
 
 

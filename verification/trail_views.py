@@ -15,13 +15,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
-from accounts.permissions import NotVisible, permitted, require, require_anywhere
+from accounts.permissions import NotNow, NotVisible, permitted, require, require_anywhere
 from accounts.requests import person
 from custody.cosignatures import cosigned_note
 from custody.engine import Subject
+from custody.keys import KeyProblem
+from custody.ledger_keys import vkey
 from custody.models import Checkpoint, Entry, Event
 from custody.proof import Proof, proof_at
-from custody.signer import vkey
 from evidence.models import Item
 from ledger.merkle import ProofError
 from ledger.proof import format_proof
@@ -159,7 +160,10 @@ def checkpoint_note(request: HttpRequest, checkpoint_id: int) -> HttpResponse:
 def key(request: HttpRequest) -> HttpResponse:
     """The public key of the ledger (C2SP vkey), to be kept by whoever checks proofs later."""
     require_anywhere(person(request), "checkpoint.view")
-    return _file(f"{vkey()}\n".encode(), "ledger.vkey", "text/plain; charset=utf-8")
+    try:
+        return _file(f"{vkey()}\n".encode(), "ledger.vkey", "text/plain; charset=utf-8")
+    except KeyProblem:
+        raise NotNow(_("The ledger has no key yet: the signer makes it when it starts.")) from None
 
 
 @require_safe

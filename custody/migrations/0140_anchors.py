@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("custody", "0002_append_only"),
+        ("custody", "0120_checkpoint_number"),
     ]
 
     operations = [

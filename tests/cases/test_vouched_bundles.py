@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from cases.tasks import build
 from custody.anchors import anchor_heads
+from custody.ledger_keys import vkey
 from custody.models import Cosignature
-from custody.signer import vkey
 from custody.vocabulary import Type
 from ledger.cosignature import decode_cosigner_vkey
 from ledger.note import decode_vkey, open_note

@@ -17,14 +17,15 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
-from custody import forks, outside, signer
+from custody import forks, outside, signer_state
 from custody.correspondence import with_partner
 from custody.cosignatures import cosigned_note, faults, lines_of, policy, standing
 from custody.cosigners import ask_cosigners
+from custody.ledger_keys import ledger_keys, vkey
 from custody.models import Checkpoint, Correspondence, Cosignature, Event
 from custody.proof import newest_checkpoint
 from custody.sequencer import drain, tree_size
-from custody.signer import sign_head, vkey
+from custody.signer import sign_head
 from custody.verify import faults as ledger_faults
 from custody.vocabulary import Type
 from ledger.checkpoint import format_checkpoint
@@ -269,7 +270,7 @@ def test_a_log_that_shows_one_auditor_another_past_is_refused_and_alarmed(
     with partner(tmp_path) as running:
         assert ask() == 1
         # Whoever has the signing key and the tables signs a second past of four entries for one auditor.
-        fork = GrowingLog("a", "b", "c", "d", origin=settings.SANAD_ORIGIN, seed=signer._private_key())
+        fork = GrowingLog("a", "b", "c", "d", signer=signer_state.private_key(ledger_keys()[0]))
         assert running.ask(fork.request(3))[0] == 422
         refused = list((tmp_path / "bar.json.refused").iterdir())
         assert len(refused) == 1
@@ -304,19 +305,26 @@ def _origin_hash() -> str:
 
 def test_a_restored_backup_with_the_signers_memory_is_a_rollback_that_the_partner_proves(tmp_path: Path) -> None:
     signed_ledger(3)
-    state_file = Path(settings.SANAD_KEYS) / "signer-state.json"
     with partner(tmp_path):
-        memory, state = state_file.read_text(), transaction.savepoint()
+        memory, state = _signer_files(), transaction.savepoint()
         grown(6)
         assert ask() == 1
         transaction.savepoint_rollback(state)  # tables, signer's memory: all as they were
-        state_file.write_text(memory)
+        for path in _signer_files().keys() - memory.keys():
+            path.unlink()
+        for path, data in memory.items():
+            path.write_bytes(data)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock_all()")
         assert ask(10) == 0
     (kept,) = forks.forks()
     assert (kept.kind, kept.proven, kept.size, kept.our_size) == ("rollback", True, 9, 3)
     assert "3 are stored here" in talk().problem
+
+
+def _signer_files() -> dict[Path, bytes]:
+    folders = (Path(settings.SANAD_SIGNER), Path(settings.SANAD_STATUS))
+    return {path: path.read_bytes() for folder in folders for path in folder.iterdir() if path.is_file()}
 
 
 def test_a_partner_that_only_claims_a_larger_log_is_an_alarm_that_says_so(tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ import threading
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import connection
 
+from custody.alarm import LedgerBroken
 from custody.models import Entry, Event, Pending, Tile
 from custody.proof import proof_at
-from custody.sequencer import LedgerBroken, drain, read_tile, sequence_once, tree_size
+from custody.sequencer import drain, read_tile, sequence_once, tree_size
 from custody.signer import sign_head
 from ledger.entry import leaf_hash
 from ledger.grow import root_from_tiles, root_of
@@ -81,32 +82,6 @@ def test_a_proof_holds_under_an_old_head_after_the_tree_has_grown() -> None:
     assert proof is not None
     verify_inclusion(leaf_hash(proof.entry), 3, 5, proof.path, bytes(old.root))
     assert proof_at(5, old) is None
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("step", ["tiles", "queue"])
-def test_killed_between_its_steps_it_leaves_everything_as_it_was_and_does_it_later(
-    step: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    signed_ledger(3)
-    events = [happen() for _ in range(4)]
-    before = root_from_tiles(3, read_tile)
-
-    def killed(*_: Any, **__: Any) -> Any:
-        raise DatabaseError("the connection was lost")
-
-    if step == "tiles":
-        monkeypatch.setattr(Tile.objects, "bulk_create", killed)
-    else:
-        monkeypatch.setattr(Pending.objects, "filter", killed)
-    with pytest.raises(DatabaseError):
-        sequence_once()
-    monkeypatch.undo()
-    assert tree_size() == 3
-    assert Pending.objects.count() == 4
-    assert root_from_tiles(3, read_tile) == before
-    assert drain() == 4
-    assert list(Entry.objects.order_by("index").values_list("event_id", flat=True))[3:] == events
 
 
 @pytest.mark.django_db

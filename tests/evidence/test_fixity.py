@@ -9,7 +9,6 @@ from django.utils import timezone
 
 from accounts.models import Role
 from accounts.permissions import NotVisible, Refused
-from custody import signer
 from custody.models import Disclosure, Event, EventSubject
 from custody.sequencer import drain
 from custody.signer import sign_head
@@ -22,21 +21,6 @@ from tests import factories
 from tests.evidence.makers import examined, photograph
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _a_signer_of_its_own(settings: Any, tmp_path: Any) -> None:
-    """The signer remembers what it signed; a test that is rolled back must not leave that behind."""
-    keys = tmp_path / "keys"
-    keys.mkdir(mode=0o700)
-    for name in ("kek", "secret-key"):
-        source = settings.SANAD_KEYS / name
-        if source.exists():
-            (keys / name).write_bytes(source.read_bytes())
-            (keys / name).chmod(0o600)
-    settings.SANAD_KEYS = keys
-    signer._private_key.cache_clear()
-    signer.vkey.cache_clear()
 
 
 def settle() -> None:

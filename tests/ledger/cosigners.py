@@ -23,9 +23,11 @@ ORIGIN = "log.example/one"
 class GrowingLog:
     """A log of leaves that are texts: `GrowingLog("a", "b")`. Two logs with one key are two pasts."""
 
-    def __init__(self, *leaves: str, origin: str = ORIGIN, seed: bytes = bytes(32)) -> None:
-        self.signer = Ed25519Signer(origin, seed)
-        self.origin, self.size = origin, 0
+    def __init__(
+        self, *leaves: str, origin: str = ORIGIN, seed: bytes = bytes(32), signer: Ed25519Signer | None = None
+    ) -> None:
+        self.signer = signer or Ed25519Signer(origin, seed)
+        self.origin, self.size = self.signer.name, 0
         self._tiles: dict[tuple[int, int], bytes] = {}
         self.grow(*leaves)
 

@@ -42,7 +42,7 @@ def made_for_all(
     django_db_setup: None,
     django_db_blocker: Any,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[Path, bytes]]:
+) -> Iterator[tuple[Path, dict[Path, bytes]]]:
     """The credentials of a sample that stands for a whole module, in a transaction that ends with it.
 
     And what the signer remembers of it, which the end of each test makes it forget.
@@ -52,9 +52,15 @@ def made_for_all(
         atomics = TestCase._enter_atomics()  # type: ignore[attr-defined]
         try:
             call_command("sample", credentials=str(credentials), verbosity=0)
-            yield credentials, (settings.SANAD_KEYS / "signer-state.json").read_bytes()
+            yield credentials, remembered()
         finally:
             TestCase._rollback_atomics(atomics)  # type: ignore[attr-defined]
+
+
+def remembered() -> dict[Path, bytes]:
+    """The files of the signer and what it tells, by path."""
+    folders = (settings.SANAD_SIGNER, settings.SANAD_STATUS)
+    return {path: path.read_bytes() for folder in folders for path in folder.iterdir()}
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import stat
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
@@ -38,10 +37,12 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def made(made_for_all: tuple[Path, bytes]) -> Path:
+def made(made_for_all: tuple[Path, dict[Path, bytes]]) -> Path:
     """The credentials of the sample, which is made once for this module; what a test changes is rolled back."""
     credentials, signer_memory = made_for_all
-    (settings.SANAD_KEYS / "signer-state.json").write_bytes(signer_memory)
+    for path, content in signer_memory.items():
+        path.touch(mode=0o600)
+        path.write_bytes(content)
     return credentials
 
 

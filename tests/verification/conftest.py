@@ -1,21 +1,12 @@
 """A compartment with items under a signed head, and somebody to audit it."""
 
-from collections.abc import Iterator
-
 import pytest
-from django.conf import settings
 
 from accounts.models import Compartment, Role, User
 from custody.sequencer import drain
 from custody.signer import sign_head
 from evidence.models import Item
 from tests import factories
-
-
-@pytest.fixture(autouse=True)
-def _no_alarm_left() -> Iterator[None]:
-    yield
-    (settings.SANAD_KEYS / "ledger-alarm.json").unlink(missing_ok=True)
 
 
 @pytest.fixture

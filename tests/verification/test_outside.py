@@ -14,9 +14,9 @@ from accounts.models import Role, User
 from custody import forks
 from custody.anchors import anchor_heads
 from custody.cosigners import ask_cosigners
+from custody.ledger_keys import vkey
 from custody.models import Anchor, Checkpoint
 from custody.proof import newest_checkpoint
-from custody.signer import vkey
 from evidence.models import Item
 from ledger.note import split_note
 from tests import factories
@@ -110,7 +110,9 @@ def test_what_is_anchored_since_when_and_how_many_heads_wait_stand_on_the_desk(
     assert answer.headers["Content-Type"] == "application/timestamp-reply"
     Anchor.objects.create(
         authority="Authority One",
-        checkpoint=Checkpoint.objects.create(size=0, root=b"", note="x", signed_at=datetime.now(UTC), chain=b""),
+        checkpoint=Checkpoint.objects.create(
+            size=0, root=b"", note="x", signed_at=datetime.now(UTC), chain=b"", number=0
+        ),
         imprint="00",
         queued_at=timezone.now(),
     )

@@ -90,10 +90,10 @@ def test_an_alarm_of_the_signer_is_the_first_thing_on_the_desk_and_at_home(brows
         assert 'role="alert"' in page
 
 
-def test_a_sequencer_that_sleeps_is_told(browser: Client, compartment: Compartment) -> None:
-    assert "The sequencer is not at work" in text(browser.get(reverse("verification:desk")))
+def test_a_signer_that_sleeps_is_told(browser: Client, compartment: Compartment) -> None:
+    assert "No head is signed" in text(browser.get(reverse("verification:desk")))
     sign_head()
-    assert "The sequencer is not at work" not in text(browser.get(reverse("verification:desk")))
+    assert "No head is signed" not in text(browser.get(reverse("verification:desk")))
 
 
 def test_one_item_is_verified_with_one_press_and_each_step_is_shown(browser: Client, items: list[Item]) -> None:

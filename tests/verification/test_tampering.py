@@ -23,11 +23,6 @@ pytestmark = pytest.mark.django_db
 BLOB = "(SELECT blob_id FROM evidence_item WHERE id = %s)"
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("custody.verify.PUBLISHING", 0.0)
-
-
 def named(auditor: User) -> tuple[Run, str]:
     """A finished run over everything, and every word it found: faults of the ledger and failed items."""
     run = actions.request_run(by=auditor, at=timezone.now(), scope=Scope.EVERYTHING)

@@ -20,6 +20,7 @@ from django.utils import timezone
 from accounts.actions import found_archive
 from accounts.models import User
 from archive.messages import compile_messages
+from custody import roles
 
 
 class Command(BaseCommand):
@@ -49,6 +50,10 @@ class Command(BaseCommand):
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             self._say("bringing the database up to date")
             call_command("migrate", interactive=False, verbosity=0)
+        refused = roles.make_roles(connection)
+        roles.grant(connection)
+        if refused:
+            self._say(f"the database has no role {', '.join(refused)}; see manage.py database_roles. Going on without")
 
     def _collect_static(self) -> None:
         root = Path(settings.STATIC_ROOT)

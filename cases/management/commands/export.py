@@ -17,7 +17,7 @@ from cases import actions
 from cases.coverage import must_be_covered
 from cases.export import ExportProblem, build
 from cases.models import CaseFile
-from custody.signer import vkey
+from custody.ledger_keys import vkey
 from ledger.bundle import zip_bundle
 from ledger.note import fingerprint
 from ledger.source import BundleError
