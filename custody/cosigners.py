@@ -183,7 +183,7 @@ def _own_root(size: int) -> bytes:
 
 
 def _shown(witness: Witness) -> tuple[str, int, bytes]:
-    """The head it shows to everybody (tlog-witness, monitoring), if a key of this ledger has signed it: (note, size, root)."""
+    """(note, size, root) of the head it shows to everybody (tlog-witness, monitoring), if a key of ours signed it."""
     assert witness.url is not None
     place = hashlib.sha256(settings.SANAD_ORIGIN.encode()).hexdigest()
     own = [key.verifier for key in ledger_keys()]
