@@ -8,6 +8,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 KNOWN = frozenset(
     {
+        "SANAD_ANCHOR_EVERY",
+        "SANAD_AUTHORITIES",
+        "SANAD_COSIGN_EVERY",
         "SANAD_AUDITOR_DATABASE_URL",
         "SANAD_DATA",
         "SANAD_DATABASE_ROLE",
@@ -15,6 +18,7 @@ KNOWN = frozenset(
         "SANAD_HEARTBEAT",
         "SANAD_HOSTS",
         "SANAD_INSECURE_HTTP",
+        "SANAD_LEDGER_POLICY",
         "SANAD_LOG_LEVEL",
         "SANAD_SEQUENCER_DATABASE_URL",
         "SANAD_BEHIND_TLS_PROXY",
@@ -88,4 +92,15 @@ def folder(name: str, default: Path) -> Path:
     path = Path(text)
     if not path.is_absolute():
         raise ImproperlyConfigured(f"{name} must be an absolute path, not {text!r}.")
+    return path
+
+
+def file(name: str, default: Path) -> Path:
+    """A file that may be absent; named, it must be there: a policy that silently is none protects nobody."""
+    text = os.environ.get(name, "")
+    if not text:
+        return default
+    path = Path(text)
+    if not path.is_absolute() or not path.is_file():
+        raise ImproperlyConfigured(f"{name} must be the absolute path of a file that is there, not {text!r}.")
     return path

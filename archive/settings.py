@@ -37,6 +37,11 @@ except data_folder.DataFolderProblem as problem:
     raise ImproperlyConfigured(str(problem)) from None
 SANAD_UPLOAD_LIMIT = environment.whole_number("SANAD_UPLOAD_LIMIT", 64 * 2**30, smallest=1, largest=2**50)  # bytes
 
+# Who vouches for the ledger from outside: nobody, where these files are absent
+SANAD_LEDGER_POLICY = environment.file("SANAD_LEDGER_POLICY", SANAD_DATA / "keys" / "ledger-policy")
+SANAD_AUTHORITIES = environment.file("SANAD_AUTHORITIES", SANAD_DATA / "keys" / "timestamp-authorities.toml")
+SANAD_COSIGN_EVERY = environment.whole_number("SANAD_COSIGN_EVERY", 300, smallest=60, largest=86_400)  # seconds
+SANAD_ANCHOR_EVERY = environment.whole_number("SANAD_ANCHOR_EVERY", 3600, smallest=60, largest=7 * 86_400)  # seconds
 SANAD_HEARTBEAT = environment.whole_number("SANAD_HEARTBEAT", 300, smallest=5, largest=86_400)  # seconds
 SANAD_SCRUB = environment.whole_number("SANAD_SCRUB", 3600, smallest=60, largest=30 * 86_400)  # seconds
 

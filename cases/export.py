@@ -17,10 +17,14 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from cases.coverage import tendered
 from cases.models import CaseFile, Exhibit
+from custody.anchors import anchored
+from custody.cosignatures import cosigned_note, quorum_head
+from custody.cosigners import ask_cosigners
 from custody.engine import opened
 from custody.handovers import add_handovers, bundle_vkeys
 from custody.models import Checkpoint, Entry, Event, EventSubject
@@ -30,6 +34,7 @@ from custody.vocabulary import Type
 from evidence.blobs import read_blob
 from evidence.fixity import find
 from ledger.bundle import BundleWriter, Summary
+from ledger.policy import PolicyError
 from ledger.proof import format_proof
 from ledger.verify import verify_bundle
 
@@ -51,6 +56,7 @@ OPENED: dict[str, frozenset[str]] = {
     Type.REVIEW: frozenset(),
     Type.PACKAGE: frozenset(),
     Type.EXPORT: frozenset(),
+    Type.ANCHOR: frozenset({"object", "token"}),
 }
 ALWAYS_OPENED = frozenset({"agent", "subjects", "compartment"})
 #: Whoever is a subject of such an event is named by it: a witness, a testimony, another case.
@@ -75,7 +81,7 @@ def build(
     Raises ExportProblem, in words; then nothing is left. The returned summary is of a bundle that passed its verifier.
     """
     exhibits = _exhibits(case_file, listed)
-    checkpoint = _covering([exhibit.item_id for exhibit in exhibits], until)
+    checkpoint, note = _vouched(_covering([exhibit.item_id for exhibit in exhibits], until))
     info = [
         ("Source-Organization", "Sanad archive"),
         ("External-Identifier", f"{case_file.compartment.code}/{case_file.code}"),
@@ -85,8 +91,8 @@ def build(
     written: set[UUID] = set()
     left_out: dict[str, int] = {}
     with BundleWriter(target, info) as writer:
-        writer.set_checkpoint(checkpoint.note, *bundle_vkeys(checkpoint))
-        written |= add_handovers(writer, checkpoint, checkpoint.note)
+        writer.set_checkpoint(note, *bundle_vkeys(checkpoint))
+        written |= add_handovers(writer, checkpoint, note)
         for done, exhibit in enumerate(exhibits):
             progress(done, len(exhibits))
             item = exhibit.item
@@ -106,8 +112,9 @@ def build(
                     "size": item.size,
                 },
             )
-            _add_entries(writer, [event for event in events if event.id not in written], checkpoint)
+            _add_entries(writer, [event for event in events if event.id not in written], checkpoint, note)
             written |= {event.id for event in events}
+        _add_anchors(writer, written, checkpoint, note)
         writer.add_document("case.json", _case_document(case_file, exhibits, checkpoint, until, left_out))
         summary = writer.finish()
     report = verify_bundle(summary.path)
@@ -140,6 +147,19 @@ def _covering(item_ids: list[UUID], until: datetime) -> Checkpoint:
     except ValueError as problem:
         raise ExportProblem(_("The signed head of the ledger is not valid: %(what)s") % {"what": problem}) from None
     return head
+
+
+def _vouched(head: Checkpoint) -> tuple[Checkpoint, str]:
+    """The head for the bundle and its note: where cosigners are configured, one that enough of them have just seen.
+
+    A partner that cannot be asked does not hold the bundle back: then the archive alone vouches for the head.
+    """
+    try:
+        ask_cosigners(timezone.now(), urgent=True)
+        head = quorum_head(head.size) or head
+    except PolicyError as problem:
+        raise ExportProblem(_("The policy of cosigners is not valid: %(what)s") % {"what": problem}) from None
+    return head, cosigned_note(head)
 
 
 def _exhibits(case_file: CaseFile, listed: Listed) -> list[Exhibit]:
@@ -185,7 +205,16 @@ def _payload(exhibit: Exhibit) -> Iterable[bytes]:
     return read_blob(exhibit.item.blob)
 
 
-def _add_entries(writer: BundleWriter, events: list[Event], checkpoint: Checkpoint) -> None:
+def _add_anchors(writer: BundleWriter, written: set[UUID], checkpoint: Checkpoint, note: str) -> None:
+    """The timestamps that cover what the bundle holds, each with the head it is on and the entry that records it."""
+    indices = Entry.objects.filter(event_id__in=written).values_list("index", flat=True)
+    for anchor in anchored(checkpoint, list(indices)):
+        writer.add_head(anchor.note, anchor.consistency)
+        _add_entries(writer, list(Event.objects.filter(pk=anchor.event_id)), checkpoint, note)
+        writer.add_anchor(anchor.index, anchor.response)
+
+
+def _add_entries(writer: BundleWriter, events: list[Event], checkpoint: Checkpoint, note: str) -> None:
     values = opened([event.id for event in events])
     for event in events:
         proof = proof_of(event.id, checkpoint)
@@ -196,7 +225,7 @@ def _add_entries(writer: BundleWriter, events: list[Event], checkpoint: Checkpoi
             for field, value in values[event.id].items()
             if field in ALWAYS_OPENED or field in OPENED[event.type]
         }
-        writer.add_entry(proof.index, proof.entry, format_proof(proof.index, proof.path, checkpoint.note), disclosed)
+        writer.add_entry(proof.index, proof.entry, format_proof(proof.index, proof.path, note), disclosed)
 
 
 def _case_document(

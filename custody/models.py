@@ -131,3 +131,80 @@ class Checkpoint(models.Model):
 
     def __str__(self) -> str:
         return f"{self.size}"
+
+
+class Cosignature(models.Model):
+    """A partner's signature line under a checkpoint (custody.cosigners). Insert only; `event_id` recorded its arrival.
+
+    `cosigner` is the name of its key; `line` is exact and ends without a newline.
+    """
+
+    checkpoint = models.ForeignKey(
+        Checkpoint, on_delete=models.DO_NOTHING, db_constraint=False, related_name="cosignatures"
+    )
+    cosigner = models.CharField(max_length=128)
+    key_id = models.CharField(max_length=8)
+    line = models.TextField()
+    cosigned_at = models.DateTimeField()
+    event_id = models.UUIDField()
+
+    class Meta:
+        indexes = [models.Index(fields=["cosigner", "key_id", "-id"], name="cosignature_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.cosigner} {self.cosigned_at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+class Anchor(models.Model):
+    """A head that is to be, or was, timestamped by an authority (RFC 3161; custody.anchors).
+
+    Queued without a token; with one it never changes again. `imprint` is the hex SHA-512 of the checkpoint's note,
+    `response` the authority's whole TimeStampResp, `stamped_at` the time in it. `test`: the authority was configured
+    as one for tests.
+    """
+
+    authority = models.CharField(max_length=64)
+    checkpoint = models.ForeignKey(Checkpoint, on_delete=models.DO_NOTHING, db_constraint=False, related_name="anchors")
+    imprint = models.CharField(max_length=128)
+    queued_at = models.DateTimeField()
+    response = models.BinaryField(null=True)
+    stamped_at = models.DateTimeField(null=True)
+    event_id = models.UUIDField(null=True)
+    test = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["authority", "checkpoint"], name="anchor_once"),
+            models.CheckConstraint(
+                condition=models.Q(response=None, stamped_at=None, event_id=None)
+                | models.Q(response__isnull=False, stamped_at__isnull=False, event_id__isnull=False),
+                name="anchor_whole",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.authority} {self.checkpoint_id}"
+
+
+class Correspondence(models.Model):
+    """How it goes with one partner: when it may be asked again, and why it failed. Not evidence, and overwritten.
+
+    `partner` is the name of a cosigner's key or of an authority.
+    """
+
+    COSIGNER, AUTHORITY = "cosigner", "authority"
+
+    kind = models.CharField(max_length=10)
+    partner = models.CharField(max_length=128)
+    asked_at = models.DateTimeField(null=True)
+    answered_at = models.DateTimeField(null=True)
+    next_at = models.DateTimeField(null=True)
+    failures = models.PositiveIntegerField(default=0)
+    problem = models.TextField(default="")
+    failed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["kind", "partner"], name="correspondence_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.partner}"

@@ -3,7 +3,7 @@
 | role | is used by | may |
 |---|---|---|
 | owner | migrations | everything: it owns the tables |
-| web | web server, worker, commands | write other apps' tables; add events, values, keys, pending rows, change none |
+| web | web server, worker, commands | write other apps' tables; add events, values, keys, pending rows and partners' words |
 | sequencer | sequencer | add entries and tiles, let tiles grow, take pending rows away |
 | signer | signer, with its scrub | read the ledger, its values sealed; add checkpoints |
 | auditor | the ledger's export, foreign checkers | read the ledger and digests; no value, key, name or description |
@@ -52,6 +52,13 @@ LEDGER: dict[str, dict[str, str]] = {
         "signer": "SELECT, INSERT",
         "auditor": "SELECT",
     },
+    "custody_cosignature": {"web": "SELECT, INSERT", "signer": "SELECT", "auditor": "SELECT"},
+    "custody_anchor": {
+        "web": "SELECT, INSERT, UPDATE (response, stamped_at, event_id)",
+        "signer": "SELECT",
+        "auditor": "SELECT",
+    },
+    "custody_correspondence": {"web": "SELECT, INSERT, UPDATE", "signer": "SELECT", "auditor": "SELECT"},
 }
 #: {function: the role that may call it}; nobody else may.
 FUNCTIONS = {

@@ -54,6 +54,7 @@ def faults(progress: Progress = lambda *_: None) -> Iterator[Fault]:
     2. Every entry has its bytes, hash, event row, subjects, and values that open its commitments.
     3. The entries lead to the root of every signed head, to every tile, and to the head the signer published last.
     4. No event, subject or value stands outside the ledger.
+    5. Every cosignature and timestamp holds, and is the one that was recorded when it came.
 
     `progress(done, total)` counts entries.
     """
@@ -68,7 +69,16 @@ def faults(progress: Progress = lambda *_: None) -> Iterator[Fault]:
         yield from whole.step()
         progress(whole.done, whole.total)
     yield from stray_faults()
+    yield from outside_faults()
     progress(whole.total, whole.total)
+
+
+def outside_faults() -> Iterator[Fault]:
+    """Cosignatures and timestamps that do not hold, or are not those that were recorded when they came."""
+    from custody import anchors, cosignatures  # they check heads with this module
+
+    yield from cosignatures.faults()
+    yield from anchors.faults()
 
 
 def head_faults(told: ledger_keys.Head | None) -> Iterator[Fault]:

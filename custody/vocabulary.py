@@ -54,6 +54,8 @@ class Type(models.TextChoices):
     RETIRE_KEY = "sanad/key-retire", _("Key of the ledger retired")
     COMPROMISE_KEY = "sanad/key-compromise", _("Key of the ledger compromised")
     ESTABLISH_SIGNER = "sanad/signer-establishment", _("Signer’s memory established anew")
+    COSIGN = "sanad/cosignature", _("Ledger cosigned")
+    ANCHOR = "sanad/anchor", _("Ledger timestamped")
 
     @property
     def premis(self) -> str | None:

@@ -27,6 +27,11 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    if given[:1] == ["cosign"]:  # the partner's server, which is not in a bundle's verifier
+        from ledger import cosigner_server
+
+        return cosigner_server.main(given[1:])
     parser = _Parser(prog="sanad-verify", description="Checks evidence without network and without us.")
     parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -44,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command.add_argument("--json", action="store_true", help="the report as JSON")
         if name == "receipt":
             command.add_argument("--content", type=Path, help="a file, to see whether the receipt is for it")
-    options = parser.parse_args(argv)
+    options = parser.parse_args(given)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

@@ -12,8 +12,12 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Compartment, User
 from accounts.permissions import anywhere
+from custody.anchors import Reach, reaches
+from custody.cosignatures import Standing, standing
+from custody.forks import Fork, forks
 from custody.models import Entry, Event, EventSubject
 from custody.proof import Proof, proof_of
+from custody.timestamps import AuthoritiesProblem
 from custody.vocabulary import Type
 from evidence.models import FixityCheck, Item
 from ledger.merkle import ProofError
@@ -54,6 +58,24 @@ class Reception:
     proof: Proof | None
     root: str
     broken: str
+
+
+@dataclass(frozen=True)
+class Vouching:
+    """Who outside vouches for the ledger: cosigners, authorities (`broken`: why their file is none), contradictions."""
+
+    cosigners: Standing
+    authorities: Sequence[Reach]
+    broken: str
+    forks: Sequence[Fork]
+
+
+def vouching() -> Vouching:
+    """What partners outside have seen and signed, as it stands now."""
+    try:
+        return Vouching(standing(), reaches(), "", forks())
+    except AuthoritiesProblem as problem:
+        return Vouching(standing(), [], str(problem), forks())
 
 
 def steps(item: Item, check: FixityCheck | None) -> list[Shown]:

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_safe
 from accounts.models import User
 from accounts.permissions import NotNow, NotVisible, permitted, require, require_anywhere
 from accounts.requests import person
+from custody.cosignatures import cosigned_note
 from custody.engine import Subject
 from custody.keys import KeyProblem
 from custody.ledger_keys import vkey
@@ -150,9 +151,9 @@ def checkpoints(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def checkpoint_note(request: HttpRequest, checkpoint_id: int) -> HttpResponse:
-    """The signed note of a checkpoint, byte for byte (C2SP tlog-checkpoint)."""
+    """The signed note of a checkpoint (C2SP tlog-checkpoint), byte for byte, and the cosignatures that came for it."""
     row = require(person(request), "checkpoint.view", Checkpoint.objects.all(), pk=checkpoint_id)
-    return _file(row.note.encode(), f"checkpoint-{row.size}.txt", "text/plain; charset=utf-8")
+    return _file(cosigned_note(row).encode(), f"checkpoint-{row.size}.txt", "text/plain; charset=utf-8")
 
 
 @require_safe

@@ -1,7 +1,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from verification import trail_views, views
+from verification import outside_views, trail_views, views
 
 
 class AccessionConverter(StringConverter):
@@ -35,6 +35,8 @@ urlpatterns = [
     path("trail/print/", trail_views.trail_print, name="trail_print"),
     path("checkpoints/", trail_views.checkpoints, name="checkpoints"),
     path("checkpoints/<int:checkpoint_id>/note/", trail_views.checkpoint_note, name="checkpoint_note"),
+    path("anchors/<int:anchor_id>/timestamp/", outside_views.anchor, name="anchor"),
+    path("guides/<slug:name>/", outside_views.guide, name="guide"),
     path("key/", trail_views.key, name="key"),
     path("entries/<int:index>/", trail_views.entry, name="entry"),
     path("entries/<int:index>/bytes/", trail_views.entry_bytes, name="entry_bytes"),

@@ -52,6 +52,7 @@ def _desk(request: HttpRequest, user: User, *, accession: str = "", status: int 
         "rows": [(row, reports.row_urls(row)) for row in rows],
         "figures": reports.tiles(summed(rows)),
         "ledger": ledger_state(),
+        "vouching": reports.vouching(),
         "runs": runs_seen(user)[:8],
         "accession": accession,
         "unknown": status != 200,

@@ -14,7 +14,18 @@ from custody.sequencer import drain
 from custody.signer import sign_head
 from custody.vocabulary import Outcome, Type
 
-GUARDED = ("event", "eventsubject", "entry", "checkpoint", "disclosure", "tile", "pending", "subjectkey")
+GUARDED = (
+    "event",
+    "eventsubject",
+    "entry",
+    "checkpoint",
+    "disclosure",
+    "tile",
+    "pending",
+    "subjectkey",
+    "cosignature",
+    "anchor",
+)
 #: What an owner who knows the format writes over the only tile of a small ledger.
 TILE_OF_THE_LEAVES = (
     "UPDATE custody_tile SET hashes = (SELECT string_agg(leaf_hash, ''::bytea ORDER BY \"index\") FROM custody_entry)"

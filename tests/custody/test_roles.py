@@ -36,9 +36,14 @@ COLUMN = {
     "custody_entry": "entry",
     "custody_tile": "hashes",
     "custody_checkpoint": "note",
+    "custody_cosignature": "line",
+    "custody_anchor": "response",
+    "custody_correspondence": "problem",
 }
 MAY = {
-    "web": {f"INSERT custody_{name}" for name in ("event", "eventsubject", "disclosure", "subjectkey", "pending")},
+    "web": {f"INSERT custody_{name}" for name in ("event", "eventsubject", "disclosure", "subjectkey", "pending")}
+    | {f"INSERT custody_{name}" for name in ("cosignature", "anchor", "correspondence")}
+    | {"UPDATE custody_anchor", "UPDATE custody_correspondence"},
     "sequencer": {
         "INSERT custody_entry",
         "INSERT custody_tile",
@@ -52,7 +57,8 @@ READS = {
     "web": set(CUSTODY),
     "sequencer": {"custody_pending", "custody_entry", "custody_tile", "custody_checkpoint"},
     "signer": set(CUSTODY),
-    "auditor": {f"custody_{name}" for name in ("event", "eventsubject", "pending", "entry", "tile", "checkpoint")},
+    "auditor": {f"custody_{name}" for name in ("event", "eventsubject", "pending", "entry", "tile", "checkpoint")}
+    | {f"custody_{name}" for name in ("cosignature", "anchor", "correspondence")},
 }
 
 

@@ -25,6 +25,8 @@ NO_PAGES = frozenset(
         "verification:person_trail_csv",
         "verification:trail_csv",
         "verification:checkpoint_note",
+        "verification:anchor",
+        "verification:guide",
         "verification:key",
         "verification:entry_bytes",
         "verification:entry_proof",

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 from django.utils import timezone
 
 from accounts.models import Compartment, Role, User
 from custody.engine import Subject
-from custody.models import Checkpoint, Entry, Event
+from custody.models import Anchor, Checkpoint, Entry, Event
 from custody.proof import newest_checkpoint
 from custody.sequencer import drain
 from custody.signer import sign_head
@@ -61,6 +62,20 @@ def run_id(compartment: Compartment, person: User) -> Any:
 @url_argument("checkpoints-detail:pk")
 def checkpoint_id(compartment: Compartment, person: User) -> Any:
     return head(compartment, person).pk
+
+
+@url_argument("anchor_id")
+def anchor_id(compartment: Compartment, person: User) -> Any:
+    stamped = {"response": b"0", "stamped_at": timezone.now(), "event_id": uuid4()}
+    checkpoint = head(compartment, person)
+    return Anchor.objects.create(
+        authority=str(uuid4()), checkpoint=checkpoint, imprint="00", queued_at=timezone.now(), **stamped
+    ).pk
+
+
+@url_argument("verification:guide:name")
+def guide_name(compartment: Compartment, person: User) -> Any:
+    return "run-a-cosigner"
 
 
 @url_argument("index")
