@@ -1,22 +1,27 @@
 """The custody of one subject as a readable story, oldest first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from custody.engine import opened
+from custody.erased import explained
 from custody.models import Entry, Event, EventSubject
 from custody.proof import newest_checkpoint
 from custody.vocabulary import Outcome, Type
+from ledger.entry import EntryError, parse_entry
 
 LIMIT = 1000
 
 
 @dataclass(frozen=True)
 class StoryLine:
-    """One event. `fields` are the opened values, `index` its place in the tree; `recorded`: a signed head covers it."""
+    """One event. `fields` are the opened values, `index` its place in the tree; `recorded`: a signed head covers it.
+
+    `erased` names the values that an erasure destroyed, `lost` those that are missing and that none explains.
+    """
 
     event_id: UUID
     at: datetime
@@ -26,6 +31,8 @@ class StoryLine:
     fields: dict[str, Any]
     index: int | None
     recorded: bool
+    erased: frozenset[str] = frozenset()
+    lost: frozenset[str] = frozenset()
 
     @property
     def label(self) -> str:
@@ -49,6 +56,7 @@ def lines(ids: Sequence[UUID]) -> list[StoryLine]:
     head = newest_checkpoint()
     signed = head.size if head else 0
     values = opened(list(ids))
+    gone = _gone(events, values)
     result = []
     for event_id in ids:
         event = events[event_id]
@@ -63,6 +71,32 @@ def lines(ids: Sequence[UUID]) -> list[StoryLine]:
                 fields={field: value for field, (_, value) in values[event_id].items()},
                 index=index,
                 recorded=index is not None and index < signed,
+                erased=gone[event_id][0] if event_id in gone else frozenset(),
+                lost=gone[event_id][1] if event_id in gone else frozenset(),
             )
         )
     return result
+
+
+def _gone(
+    events: Mapping[UUID, Event], values: Mapping[UUID, Mapping[str, Any]]
+) -> dict[UUID, tuple[frozenset[str], frozenset[str]]]:
+    """{event: (erased, lost)} of the events that do not open as a whole."""
+    missing = {}
+    for event_id, event in events.items():
+        try:
+            committed = parse_entry(bytes(event.entry)).commitments
+        except EntryError:
+            continue  # what was done to an entry is verification's to tell
+        if absent := frozenset(committed) - values[event_id].keys():
+            missing[event_id] = absent
+    if not missing:
+        return {}
+    subjects: dict[UUID, list[UUID]] = {event_id: [] for event_id in missing}
+    for row in EventSubject.objects.filter(event_id__in=list(missing)):
+        subjects[row.event_id].append(row.subject_id)
+    erased = explained(subjects)
+    return {
+        event_id: (absent & erased.get(event_id, frozenset()), absent - erased.get(event_id, frozenset()))
+        for event_id, absent in missing.items()
+    }

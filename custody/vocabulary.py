@@ -25,6 +25,7 @@ class Type(models.TextChoices):
     CREATE = "creation", _("Created")
     PACKAGE = "information package creation", _("Bundle made")
     EXPORT = "exporting", _("Exported")
+    DELETE = "deletion", _("Stored bytes deleted")
     # Ours: sanad/<term>.
     TAG = "sanad/tag", _("Linked to an incident")
     UNTAG = "sanad/untag", _("Link withdrawn")
@@ -50,6 +51,9 @@ class Type(models.TextChoices):
     UNLINK_RECORDING = "sanad/recording-withdrawal", _("Recording withdrawn from a testimony")
     VERIFICATION = "sanad/verification-run", _("Verification run asked for or stopped")
     VERIFY_LEDGER = "sanad/ledger-verification", _("Ledger verified")
+    REQUEST_ERASURE = "sanad/erasure-request", _("Erasure requested")
+    CLOSE_ERASURE = "sanad/erasure-closing", _("Erasure refused or withdrawn")
+    ERASE = "sanad/erasure", _("Erased")
 
     @property
     def premis(self) -> str | None:
@@ -77,6 +81,7 @@ _PREMIS_CODES = {
     "creation": "cre",
     "information package creation": "ipc",
     "exporting": "exp",
+    "deletion": "del",
 }
 
 
