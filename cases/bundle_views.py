@@ -26,6 +26,7 @@ _FOLLOWED = {
     ExportState.READY: "done",
     ExportState.FAILED: "failed",
     ExportState.CANCELLED: "cancelled",
+    ExportState.DESTROYED: "done",
 }
 
 

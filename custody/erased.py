@@ -7,7 +7,7 @@ does a list that somebody wrote who has the database and not the keys.
 
 import hmac
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from custody.models import Disclosure, Entry, Event, EventSubject, Pending
 from custody.vocabulary import Outcome, Type
 from ledger.entry import EntryError, commit, parse_entry
 
-FIELD = "destroyed"
+FIELD = "erased"
 Explained = dict[UUID, frozenset[str]]
 
 
@@ -39,28 +39,27 @@ def explained(subjects_of: Mapping[UUID, Collection[UUID]]) -> Explained:
 
 def destroyed_by(event: Event) -> Explained:
     """What one erasure event names as destroyed; nothing when it does not stand up to its entry."""
+    value = statement(event)
+    if value is None:
+        return {}
+    return {UUID(hex=event_id): frozenset(fields) for event_id, fields in value["values"].items()}
+
+
+def statement(event: Event) -> dict[str, Any] | None:
+    """The `erased` value of an erasure (custody.erasing.in_parts), None when it does not stand up to its entry."""
     data = bytes(event.entry)
     row = Entry.objects.filter(event_id=event.id).first()
     if row is None and not Pending.objects.filter(event_id=event.id).exists():
-        return {}
+        return None
     try:
         parsed = parse_entry(data)
         disclosure = Disclosure.objects.get(event_id=event.id, field=FIELD)
         plain = seal.unseal(disclosure.subject_id, f"{event.id}/{FIELD}", bytes(disclosure.sealed))
-        value = json.loads(plain[SALT_BYTES:])
+        value: dict[str, Any] = json.loads(plain[SALT_BYTES:])
         made = commit(plain[:SALT_BYTES], FIELD, value)
     except (EntryError, Disclosure.DoesNotExist, seal.SealBroken, ValueError):
-        return {}
+        return None
     said = (parsed.event_id, parsed.type, parsed.outcome)
     if (row is not None and bytes(row.entry) != data) or said != (event.id.hex, Type.ERASE.value, Outcome.SUCCESS.value):
-        return {}
-    if not hmac.compare_digest(made, parsed.commitments.get(FIELD, b"")):
-        return {}
-    return {event_id: frozenset(fields) for event_id, fields in _listed(value)}
-
-
-def _listed(value: Any) -> Iterator[tuple[UUID, list[str]]]:
-    """The pairs of custody.erasing.in_parts."""
-    for group in value:
-        for event_id in group["events"]:
-            yield UUID(hex=event_id), group["fields"]
+        return None
+    return value if hmac.compare_digest(made, parsed.commitments.get(FIELD, b"")) else None

@@ -8,7 +8,8 @@ The values of an event lie beside its entry, sealed under its subject's key. To 
 3. The caller records in the same act what was destroyed, by event and field (custody.erased reads it).
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -19,11 +20,22 @@ from custody.models import Disclosure, SubjectKey
 
 #: What is told of an erased event: opaque identifiers only.
 KEPT = ("agent", "compartment", "subjects")
-MOST_EVENTS = 1000  # in one erasure entry: a ledger value has at most 64 KiB
+MOST_EVENTS = 400  # in one erasure entry: a ledger value has at most 64 KiB
 Destroyed = dict[UUID, frozenset[str]]
 
 
-def destroy(subjects: Collection[UUID], *, keeper: UUID, also: Mapping[UUID, Collection[str]] | None = None) -> Destroyed:
+@dataclass(frozen=True)
+class Content:
+    """Bytes whose key was destroyed: the object's number and id, and the hex SHA-256 of each of its ciphertexts."""
+
+    id: UUID
+    accession: str
+    blobs: Collection[str]
+
+
+def destroy(
+    subjects: Collection[UUID], *, keeper: UUID, also: Mapping[UUID, Collection[str]] | None = None
+) -> Destroyed:
     """Destroy everything sealed under the keys of these subjects, and the keys. Returns {event: destroyed fields}.
 
     `also` names single fields of events whose values lie under other keys: {event: fields}. What is kept is sealed
@@ -55,14 +67,19 @@ def destroy(subjects: Collection[UUID], *, keeper: UUID, also: Mapping[UUID, Col
     return {event_id: frozenset(fields) for event_id, fields in destroyed.items()}
 
 
-def in_parts(destroyed: Destroyed) -> Iterator[list[dict[str, Any]]]:
-    """What was destroyed, as values of one or more erasure entries: [{"fields": [...], "events": [32 hex digits]}]."""
+def in_parts(destroyed: Destroyed, content: Sequence[Content] = ()) -> Iterator[dict[str, Any]]:
+    """What was destroyed, as the values of one or more erasure entries (docs/spec/ledger.md section 11).
+
+    {"content": [{"accession", "blobs", "id"}], "values": {event id, 32 hex digits: [field]}}; all content is in the first.
+    """
     ids = sorted(destroyed, key=lambda event_id: event_id.hex)
+    told = [{"accession": one.accession, "blobs": sorted(one.blobs), "id": str(one.id)} for one in content]
     for start in range(0, len(ids) or 1, MOST_EVENTS):
-        groups: dict[tuple[str, ...], list[str]] = {}
-        for event_id in ids[start : start + MOST_EVENTS]:
-            groups.setdefault(tuple(sorted(destroyed[event_id])), []).append(event_id.hex)
-        yield [{"fields": list(fields), "events": events} for fields, events in sorted(groups.items())]
+        part = ids[start : start + MOST_EVENTS]
+        yield {
+            "content": [] if start else told,
+            "values": {event_id.hex: sorted(destroyed[event_id]) for event_id in part},
+        }
 
 
 def _opened(row: Disclosure) -> bytes:

@@ -20,7 +20,8 @@ LIMIT = 1000
 class StoryLine:
     """One event. `fields` are the opened values, `index` its place in the tree; `recorded`: a signed head covers it.
 
-    `erased` names the values that an erasure destroyed, `lost` those that are missing and that none explains.
+    `erased` names the values that an erasure destroyed, `lost` those that are missing and that none explains, `returned`
+    those that were destroyed and stand there again.
     """
 
     event_id: UUID
@@ -33,6 +34,7 @@ class StoryLine:
     recorded: bool
     erased: frozenset[str] = frozenset()
     lost: frozenset[str] = frozenset()
+    returned: frozenset[str] = frozenset()
 
     @property
     def label(self) -> str:
@@ -71,8 +73,7 @@ def lines(ids: Sequence[UUID]) -> list[StoryLine]:
                 fields={field: value for field, (_, value) in values[event_id].items()},
                 index=index,
                 recorded=index is not None and index < signed,
-                erased=gone[event_id][0] if event_id in gone else frozenset(),
-                lost=gone[event_id][1] if event_id in gone else frozenset(),
+                **gone[event_id],
             )
         )
     return result
@@ -80,23 +81,22 @@ def lines(ids: Sequence[UUID]) -> list[StoryLine]:
 
 def _gone(
     events: Mapping[UUID, Event], values: Mapping[UUID, Mapping[str, Any]]
-) -> dict[UUID, tuple[frozenset[str], frozenset[str]]]:
-    """{event: (erased, lost)} of the events that do not open as a whole."""
-    missing = {}
+) -> dict[UUID, dict[str, frozenset[str]]]:
+    """What is not there, or not rightly there, of each event."""
+    subjects: dict[UUID, list[UUID]] = {event_id: [] for event_id in events}
+    for row in EventSubject.objects.filter(event_id__in=list(events)):
+        subjects.setdefault(row.event_id, []).append(row.subject_id)
+    destroyed = explained(subjects)
+    gone = {}
     for event_id, event in events.items():
         try:
-            committed = parse_entry(bytes(event.entry)).commitments
+            committed = frozenset(parse_entry(bytes(event.entry)).commitments)
         except EntryError:
-            continue  # what was done to an entry is verification's to tell
-        if absent := frozenset(committed) - values[event_id].keys():
-            missing[event_id] = absent
-    if not missing:
-        return {}
-    subjects: dict[UUID, list[UUID]] = {event_id: [] for event_id in missing}
-    for row in EventSubject.objects.filter(event_id__in=list(missing)):
-        subjects[row.event_id].append(row.subject_id)
-    erased = explained(subjects)
-    return {
-        event_id: (absent & erased.get(event_id, frozenset()), absent - erased.get(event_id, frozenset()))
-        for event_id, absent in missing.items()
-    }
+            committed = frozenset()  # what was done to an entry is verification's to tell
+        named, there = destroyed.get(event_id, frozenset()), values[event_id].keys()
+        gone[event_id] = {
+            "erased": (committed & named) - there,
+            "lost": committed - named - there,
+            "returned": named & there,
+        }
+    return gone

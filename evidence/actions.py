@@ -301,7 +301,9 @@ def record_examination(
     """
     with acting():
         item = Item.objects.select_for_update().get(pk=item_id)
-        if item.examined_at is not None:
+        if item.examined_at is not None or item.erased_at is not None:
+            if preview is not None:
+                blobs.discard(preview[0])
             return item
         item.media_type = chosen(puremagic, libmagic)
         item.media_type_puremagic, item.media_type_libmagic = puremagic[:127], libmagic[:127]

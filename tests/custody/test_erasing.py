@@ -37,7 +37,7 @@ def erase(subject: Subject, also: dict[UUID, list[str]] | None = None) -> UUID:
     with acting():
         for part in erasing.in_parts(erasing.destroy([subject.id], keeper=keeper.id, also=also)):
             event_id = record(
-                Type.ERASE, by=SYSTEM, at=timezone.now(), subjects=[keeper, subject], fields={"destroyed": part}
+                Type.ERASE, by=SYSTEM, at=timezone.now(), subjects=[keeper, subject], fields={"erased": part}
             )
     return event_id
 
@@ -131,7 +131,7 @@ def test_an_erasure_whose_list_does_not_open_explains_nothing(item: Subject) -> 
     assert found() == []
     as_owner(
         "UPDATE custody_disclosure SET sealed = overlay(sealed placing 'x'::bytea from 30) "
-        "WHERE event_id = %s AND field = 'destroyed'",
+        "WHERE event_id = %s AND field = 'erased'",
         str(real),
     )
     assert "entry 0: its value of original_name is missing" in found()
