@@ -14,10 +14,13 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet, ViewSetMixin
 
 from accounts.models import User
-from accounts.permissions import can, compartments
+from accounts.permissions import can, compartments, require
 from custody.story import StoryLine, story
-from evidence import actions, queries
+from evidence import actions, erasure, queries
+from evidence.erasure_api import ErasureSerializer, NewErasureSerializer
+from evidence.erasure_api import router_entries as erasure_entries
 from evidence.media_types import UNKNOWN
+from evidence.models import Item
 from evidence.queries import Filters
 from evidence.receipts import receipt
 from evidence.serializers import (
@@ -177,6 +180,17 @@ class ItemViewSet(ViewSet):
         item = actions.open_receipt(by=_user(request), at=timezone.now(), accession=accession)
         return Response(receipt(item))
 
+    @extend_schema(operation_id="items_erasure", request=NewErasureSerializer, responses={201: ErasureSerializer})
+    @action(detail=True, methods=["post"])
+    def erasure(self, request: Request, accession: str) -> Response:
+        """Ask that the item and its exact copies be erased; 409 with every objection. A second person decides."""
+        user = _user(request)
+        require(user, "item.request_erasure", Item.objects.all(), accession=accession)
+        given = NewErasureSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        made = erasure.request_erasure(by=user, at=timezone.now(), accession=accession, **given.validated_data)
+        return Response(ErasureSerializer(made).data, status=201)
+
     @staticmethod
     def _page_url(request: Request, name: str, mark: str) -> str | None:
         if not mark:
@@ -195,10 +209,12 @@ def _line(line: StoryLine, readable: bool) -> dict[str, Any]:
         "agent_id": line.agent_id,
         "index": line.index,
         "recorded": line.recorded,
+        "erased": sorted(line.erased),
+        "lost": sorted(line.lost),
     }
     if readable:
         told["fields_opened"] = line.fields
     return told
 
 
-router_entries: list[tuple[str, type[ViewSetMixin], str]] = [("items", ItemViewSet, "item")]
+router_entries: list[tuple[str, type[ViewSetMixin], str]] = [("items", ItemViewSet, "item"), *erasure_entries]

@@ -7,7 +7,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from evidence.description import DESCRIBED, version_of
-from evidence.models import Item
+from evidence.models import Erasure, Item
 from evidence.vocabulary import DateBasis, Kind, Precision
 
 MOST_SELECTED = 200
@@ -139,6 +139,26 @@ class BulkDescribeForm(forms.Form):
         if "graphic" in given:
             given["graphic"] = given["graphic"] == "yes"
         return given
+
+
+class ErasureForm(forms.ModelForm[Erasure]):
+    """On what ground something shall be erased, and why."""
+
+    class Meta:
+        model = Erasure
+        fields = ("ground", "reason")
+        widgets = {"ground": forms.RadioSelect, "reason": forms.Textarea(attrs={"rows": 3, "dir": "auto"})}
+
+    def _post_clean(self) -> None:
+        """The action writes."""
+
+
+class RefuseErasureForm(forms.Form):
+    """Why it stays."""
+
+    reason = forms.CharField(
+        label=_("Why it stays"), max_length=500, widget=forms.Textarea(attrs={"rows": 2, "dir": "auto"})
+    )
 
 
 def selected(data: Mapping[str, Any]) -> list[str]:

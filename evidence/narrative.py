@@ -16,7 +16,7 @@ from custody.story import StoryLine
 from custody.vocabulary import Outcome, Type
 from evidence.description import DESCRIBED
 from evidence.models import Item
-from evidence.vocabulary import FixityOutcome
+from evidence.vocabulary import ErasureGround, FixityOutcome
 
 LONGEST_SHOWN = 300  # characters of a value in the story
 NOTHING = "–"
@@ -44,6 +44,16 @@ def told(story: Sequence[StoryLine], *, readable: bool) -> list[dict[str, Any]]:
 
 def _sentence(line: StoryLine, readable: bool) -> str:
     to, obj = _mapping(line.fields.get("to")), _mapping(line.fields.get("object"))
+    if line.lost:
+        return _("Recorded values are missing here, and no erasure explains it. Verify this item.")
+    if line.type == Type.REQUEST_ERASURE:
+        return _("Ground: %(ground)s.") % {"ground": _ground(to)}
+    if line.type == Type.ERASE:
+        return _("Two persons decided it. Ground: %(ground)s.") % {"ground": _ground(to)}
+    if line.type in (Type.CLOSE_ERASURE, Type.DELETE):
+        return ""
+    if line.erased:
+        return _("What was recorded here was erased; that it happened, when, and who did it stays.")
     if line.type == Type.RECEIVE:
         size = in_units(int(obj.get("size", 0)))
         first = _mapping(line.fields.get("holding")).get("duplicate_of")
@@ -82,8 +92,15 @@ def _sentence(line: StoryLine, readable: bool) -> str:
     return str(line.fields.get("purpose", "")) if readable else ""
 
 
+def _ground(to: Mapping[str, Any]) -> str:
+    ground = str(to.get("ground", ""))
+    return str(ErasureGround(ground).label) if ground in ErasureGround.values else NOTHING
+
+
 def _details(line: StoryLine, readable: bool) -> list[tuple[Any, Any]]:
     rows: list[tuple[Any, Any]] = []
+    if line.type in (Type.REQUEST_ERASURE, Type.CLOSE_ERASURE, Type.ERASE, Type.DELETE):
+        return [(_("event"), _mono(str(line.event_id)))]
     obj = _mapping(line.fields.get("object"))
     for name, label in (("accession", _("accession number")), ("sha256", "SHA-256"), ("sha512", "SHA-512")):
         if obj.get(name):
