@@ -237,7 +237,7 @@ def test_progress_and_page_of_a_bundle_tell_how_far_it_is() -> None:
     bundle = make_bundle()
     browser = factories.signed_in(bundle.requested_by)
     progress = browser.get(reverse("cases:bundle_progress", args=[bundle.pk])).json()
-    assert (progress["state"], progress["done"], progress["total"]) == ("running", 0, 1)
+    assert (progress["state"], progress["done"], progress["total"]) == ("waiting", 0, 1)
     signed()
     build(str(bundle.pk))
     assert browser.get(reverse("cases:bundle_progress", args=[bundle.pk])).json()["state"] == "done"
