@@ -261,7 +261,9 @@ def _same_examination(item: Item, told: list[_Told]) -> None:
 
 
 def _same_derivatives(item: Item, told: list[_Told]) -> None:
-    made = {one.values["object"]["purpose"]: one for one in told if one.event.type == Type.CREATE}
+    # Bundles that hold the item are created too, and are no derivatives of it: they state no purpose.
+    created = [one for one in told if one.event.type == Type.CREATE and "purpose" in one.values.get("object", {})]
+    made = {one.values["object"]["purpose"]: one for one in created}
     kept = {row.purpose: row for row in Derivative.objects.filter(item=item).select_related("blob")}
     if set(made) != set(kept):
         raise Wrong(FixityOutcome.RECORD, "the derivatives in the record are not those the ledger recorded")
