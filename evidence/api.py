@@ -3,10 +3,10 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
@@ -171,14 +171,16 @@ class ItemViewSet(ViewSet):
         readable = can(user, "item.view_content", item)
         return Response([_line(line, readable) for line in story("item", item.pk)])
 
-    @extend_schema(
-        operation_id="items_receipt", responses=OpenApiResponse(OpenApiTypes.OBJECT, "receipt sanad/v1 with its proof")
-    )
+    @extend_schema(operation_id="items_receipt", responses={(200, "application/json"): OpenApiTypes.OBJECT})
     @action(detail=True, methods=["get"])
-    def receipt(self, request: Request, accession: str) -> Response:
-        """The receipt of its reception, with the ledger's proof once it is recorded."""
+    def receipt(self, request: Request, accession: str) -> HttpResponseBase:
+        """The receipt of its reception as a file to keep (`state`: pending, then recorded): save it byte for byte."""
         item = actions.open_receipt(by=_user(request), at=timezone.now(), accession=accession)
-        return Response(receipt(item))
+        made = receipt(item)
+        response = HttpResponse(made.file, content_type="application/json")
+        response["Content-Disposition"] = f'attachment; filename="{made.file_name}"'
+        response["Cache-Control"] = "private, no-store"
+        return response
 
     @extend_schema(operation_id="items_erasure", request=NewErasureSerializer, responses={201: ErasureSerializer})
     @action(detail=True, methods=["post"])
