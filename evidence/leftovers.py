@@ -2,7 +2,7 @@
 
 1. `clear` deletes the ciphertexts and asks the apps above for what they keep outside the database.
 2. `scrub_tables` takes dead rows out of the tables and makes PostgreSQL's statistics anew: its lists of common values
-   would otherwise show a title that no row has any more.
+   would otherwise show a title that no row has any more. The statistics are a table themselves.
 3. A page that lost a row keeps its bytes until something else is written there, and the write-ahead log keeps them until
    it is recycled. `scrub_tables(rewrite=True)` writes the tables anew; nobody can work in them meanwhile.
 """
@@ -14,6 +14,7 @@ from evidence.erasure_parts import parts
 from evidence.models import Blob, Derivative, Erasure, FixityCheck, Item
 
 CUSTODY_TABLES = ("custody_disclosure", "custody_subjectkey")
+STATISTICS = "pg_statistic"
 
 
 def clear(erasure: Erasure) -> None:
@@ -26,11 +27,15 @@ def clear(erasure: Erasure) -> None:
 
 
 def scrub_tables(*, rewrite: bool = False) -> list[str]:
-    """VACUUM and ANALYZE every table an erasure writes in, outside any transaction. Returns their names."""
+    """VACUUM and ANALYZE every table an erasure writes in, outside any transaction. Returns their names.
+
+    The role must own the tables or hold MAINTAIN on them, and own the database: PostgreSQL passes over others silently.
+    """
     own = [model._meta.db_table for model in (Item, Blob, Derivative, FixityCheck)]
     tables = [*CUSTODY_TABLES, *own, *(table for part in parts() for table in part.tables)]
     options = "FULL, ANALYZE" if rewrite else "ANALYZE"
     with connection.cursor() as cursor:
         for table in tables:
             cursor.execute(f"VACUUM ({options}) {connection.ops.quote_name(table)}")
-    return tables
+        cursor.execute(f"VACUUM {'(FULL) ' if rewrite else ''}{STATISTICS}")
+    return [*tables, STATISTICS]
