@@ -119,7 +119,10 @@ def _coded(data: bytes) -> list[tuple[str, bytes]]:
         # What stands around the value decides the first and the last character: they are left out.
         made = base64.b64encode(b"\0" * offset + data)[4 if offset else 0 :]
         core = made[: len(made) - len(made) % 4 - 4]
-        found += [(f"base64 at {offset}", core), (f"base64url at {offset}", core.replace(b"+", b"-").replace(b"/", b"_"))]
+        found += [
+            (f"base64 at {offset}", core),
+            (f"base64url at {offset}", core.replace(b"+", b"-").replace(b"/", b"_")),
+        ]
     return found
 
 

@@ -1,4 +1,4 @@
-"""The erasure drill: canaries in every field of an item, an erasure by two persons, and a search that must find nothing.
+"""The erasure drill: canaries in every field of an item, an erasure by two persons, a search that must find nothing.
 
 Played in an archive of its own: `prepare` fills it through the same actions as everybody's work and `erase` erases.
 `search` looks through everything the archive keeps; before the erasure it has to find canaries, or it would prove
@@ -99,7 +99,10 @@ def prepare(folder: Path) -> Stage:
         cursor.execute("ANALYZE")  # as the database does by itself now and then
     stage = Stage(team, item, pages)
     stage.canaries = [of_text(name, text) for name, text in planted.items() if name != "title"]
-    stage.canaries += [of_text("title", planted["title"].split()[0]), of_text("title, Arabic", planted["title"].split()[1])]
+    stage.canaries += [
+        of_text("title", planted["title"].split()[0]),
+        of_text("title, Arabic", planted["title"].split()[1]),
+    ]
     stage.canaries += list(_secrets([item, twin]))
     return stage
 
@@ -107,7 +110,7 @@ def prepare(folder: Path) -> Stage:
 def erase(stage: Stage) -> None:
     """Withdraw the exhibit, ask, agree, and finish as the worker does. Raises what the actions raise."""
     item, team = stage.item, stage.team
-    for exhibit in item.exhibits.filter(withdrawn_at__isnull=True):  # type: ignore[attr-defined]
+    for exhibit in item.exhibits.filter(withdrawn_at__isnull=True):
         case_actions.withdraw_exhibit(by=team["legal"], at=timezone.now(), exhibit_id=exhibit.pk, reason="to be erased")
     asked = erasure.request_erasure(
         by=team["archivist"], at=timezone.now(), accession=item.accession, ground="person", reason="A drill."
@@ -190,9 +193,7 @@ def _case(team: Team, item: Item, planted: dict[str, str]) -> list[str]:
         "relevance": planted["relevance of an exhibit"],
         "notes": planted["notes of an exhibit"],
     }
-    exhibit = case_actions.add_exhibit(
-        by=by, at=timezone.now(), case_id=case.pk, accession=item.accession, fields=said
-    )
+    exhibit = case_actions.add_exhibit(by=by, at=timezone.now(), case_id=case.pk, accession=item.accession, fields=said)
     case_actions.review_exhibit(
         by=by, at=timezone.now(), exhibit_id=exhibit.pk, assessment="key", note=planted["note of a review"]
     )
@@ -227,7 +228,9 @@ def _told(stage: Stage) -> Iterator[tuple[str, bytes]]:
     """What the archive answers to each person who could see the item: pages, search and API."""
     name = stage.item.accession
     term = next(canary.needles[0][1].decode() for canary in stage.canaries if canary.name == "title")
-    addresses = [f"/items/{name}/{part}" for part in ("", "content/", "preview/", "receipt/", "receipt/file/", "describe/")]
+    addresses = [
+        f"/items/{name}/{part}" for part in ("", "content/", "preview/", "receipt/", "receipt/file/", "describe/")
+    ]
     addresses += [f"/api/v1/items/{name}/{part}" for part in ("", "custody/", "content/", "receipt/")]
     # The address holds the word that is searched for, so the answer may repeat it: half of it is asked.
     addresses += ["/", "/items/", f"/items/?q={term[:10]}", "/items/erasures/", f"/audit/items/{name}/", *stage.pages]
@@ -268,4 +271,3 @@ def _folder(folder: Path, canaries: list[Canary]) -> tuple[int, list[Hit]]:
 def _settle() -> None:
     drain()
     sign_head()
-

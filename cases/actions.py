@@ -214,9 +214,7 @@ def review_exhibit(*, by: User, at: datetime, exhibit_id: UUID, assessment: str,
         return review
 
 
-def request_bundle(
-    *, by: User, at: datetime, case_id: UUID, opened: Collection[str] = disclosure.ALL
-) -> Bundle:
+def request_bundle(*, by: User, at: datetime, case_id: UUID, opened: Collection[str] = disclosure.ALL) -> Bundle:
     """Ask for a bundle of all exhibits that opens these fields of their events; a worker builds it.
 
     Raises ValidationError on `opened`, NotNow when consent or an empty case forbids it.

@@ -97,7 +97,7 @@ def _values(items: Sequence[Item]) -> dict[UUID, Collection[str]]:
     about = EventSubject.objects.filter(kind="item", subject_id__in=[item.id for item in items]).values("event_id")
     of_cases = EventSubject.objects.filter(kind="case", event_id__in=about).values("event_id")
     events = Event.objects.filter(Q(type__in=list(TOLD)), id__in=of_cases)
-    return {event_id: TOLD[Type(type)] for event_id, type in events.values_list("id", "type")}
+    return {event_id: TOLD[Type(kind)] for event_id, kind in events.values_list("id", "type")}
 
 
 PART = Part(objections, beyond, destroy, tables=("cases_exhibit", "cases_review", "cases_bundle"))

@@ -179,7 +179,9 @@ def _events(case_file: CaseFile, item_id: UUID, checkpoint: Checkpoint) -> tuple
         event_id for event_id, kind, pk in others.values_list("event_id", "kind", "subject_id") if (kind, pk) not in own
     }
     events = Event.objects.in_bulk(ids)
-    told = [events[event_id] for event_id in ids if event_id not in closed and events[event_id].type in disclosure.MAY_LEAVE]
+    told = [
+        events[event_id] for event_id in ids if event_id not in closed and events[event_id].type in disclosure.MAY_LEAVE
+    ]
     return told, len(ids) - len(told)
 
 

@@ -60,6 +60,10 @@ def statement(event: Event) -> dict[str, Any] | None:
     except (EntryError, Disclosure.DoesNotExist, seal.SealBroken, ValueError):
         return None
     said = (parsed.event_id, parsed.type, parsed.outcome)
-    if (row is not None and bytes(row.entry) != data) or said != (event.id.hex, Type.ERASE.value, Outcome.SUCCESS.value):
+    if (row is not None and bytes(row.entry) != data) or said != (
+        event.id.hex,
+        Type.ERASE.value,
+        Outcome.SUCCESS.value,
+    ):
         return None
     return value if hmac.compare_digest(made, parsed.commitments.get(FIELD, b"")) else None

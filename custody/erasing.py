@@ -70,7 +70,7 @@ def destroy(
 def in_parts(destroyed: Destroyed, content: Sequence[Content] = ()) -> Iterator[dict[str, Any]]:
     """What was destroyed, as the values of one or more erasure entries (docs/spec/ledger.md section 11).
 
-    {"content": [{"accession", "blobs", "id"}], "values": {event id, 32 hex digits: [field]}}; all content is in the first.
+    {"content": [{"accession", "blobs", "id"}], "values": {event id, 32 hex digits: [field]}}; content in the first.
     """
     ids = sorted(destroyed, key=lambda event_id: event_id.hex)
     told = [{"accession": one.accession, "blobs": sorted(one.blobs), "id": str(one.id)} for one in content]

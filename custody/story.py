@@ -20,8 +20,8 @@ LIMIT = 1000
 class StoryLine:
     """One event. `fields` are the opened values, `index` its place in the tree; `recorded`: a signed head covers it.
 
-    `erased` names the values that an erasure destroyed, `lost` those that are missing and that none explains, `returned`
-    those that were destroyed and stand there again.
+    `erased` names the values that an erasure destroyed, `lost` those that are missing and that none explains,
+    `returned` those that were destroyed and stand there again.
     """
 
     event_id: UUID

@@ -218,7 +218,9 @@ def open_receipt(*, by: User, at: datetime, accession: str) -> Item:
     """Fetch an item to give out the receipt of its reception. Raises NotNow when its values were erased."""
     item = open_record(by=by, at=at, accession=accession)
     if item.erased_at is not None:
-        raise NotNow(_("This item was erased, and with it the values of its receipt. One handed out before still counts."))
+        raise NotNow(
+            _("This item was erased, and with it the values of its receipt. One handed out before still counts.")
+        )
     return item
 
 

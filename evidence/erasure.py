@@ -1,6 +1,6 @@
 """Erasing an item for good: one person asks, a second one decides, and one transaction destroys.
 
-1. An erasure is of bytes: every item of the compartment that holds the very same bytes is erased with the one asked for.
+1. An erasure is of bytes: every item of the compartment with the very same bytes is erased with the one asked for.
 2. The second person holds a role that decides and is not the one who asked. Nobody erases what somebody relies on:
    exhibits, bundles under way and consents object, each in words.
 3. The act destroys content keys, the item's key with every salt and value under it, the description and what other apps
@@ -59,9 +59,7 @@ def request_erasure(*, by: User, at: datetime, accession: str, ground: str, reas
         erasure.clean_fields(exclude=["decided_by", "item", "requested_by", "accessions", "objects_left"])
         require_unnamed(item.compartment_id, {"reason": reason})
         erasure.save()
-        _record(
-            Type.REQUEST_ERASURE, erasure, items, by=by, at=at, to={"ground": ground, "items": erasure.accessions}
-        )
+        _record(Type.REQUEST_ERASURE, erasure, items, by=by, at=at, to={"ground": ground, "items": erasure.accessions})
         return erasure
 
 
@@ -95,7 +93,9 @@ def approve_erasure(*, by: User, at: datetime, erasure_id: UUID) -> Erasure:
         erasure = require(by, "erasure.decide", Erasure.objects.select_related("item"), lock=True, pk=erasure_id)
         _must_wait(erasure)
         if at >= erasure.expires_at:
-            raise NotNow(_("This request is more than 14 days old. Ask anew, so that both decide on what is there now."))
+            raise NotNow(
+                _("This request is more than 14 days old. Ask anew, so that both decide on what is there now.")
+            )
         if not can(erasure.requested_by, "item.request_erasure", erasure.item):
             raise NotNow(_("The person who asked may no longer ask for this. Somebody else has to ask anew."))
         # Whoever receives the same bytes meanwhile waits here, and finds nothing to be a duplicate of.

@@ -33,10 +33,10 @@ class Part:
     database, by accession number; it is asked again until it does not raise. `tables`: those it wrote in.
     """
 
-    objections: Callable[[Sequence[Item], datetime], Iterator[str]] = lambda items, at: iter(())
-    beyond: Callable[[Any, Sequence[Item]], Iterator[str]] = lambda user, items: iter(())
-    destroy: Callable[[Sequence[Item], User, datetime], Taken] = lambda items, by, at: Taken()
-    afterwards: Callable[[Collection[str]], None] = lambda accessions: None
+    objections: Callable[[Sequence[Item], datetime], Iterator[str]] = lambda *_: iter(())
+    beyond: Callable[[Any, Sequence[Item]], Iterator[str]] = lambda *_: iter(())
+    destroy: Callable[[Sequence[Item], User, datetime], Taken] = lambda *_: Taken()
+    afterwards: Callable[[Collection[str]], None] = lambda *_: None
     tables: tuple[str, ...] = ()
 
 

@@ -28,7 +28,7 @@ SHOWN = 200
 
 @require_http_methods(["GET", "POST"])
 def request_erasure(request: HttpRequest, accession: str) -> HttpResponse:
-    """Ask that an item be erased: what goes, what stands against it, what it does not reach. 409 with the objections."""
+    """Ask that an item be erased: what goes, what stands against it, what stays. 409 with the objections."""
     user = person(request)
     item = require(user, "item.request_erasure", Item.objects.all(), accession=accession)
     form = ErasureForm(request.POST or None)
@@ -152,4 +152,3 @@ def _before(user: Any, item: Item) -> dict[str, Any]:
 
 def _trail(accession: str) -> list[tuple[str, str]]:
     return [(_("Library"), reverse("evidence:library")), (accession, reverse("evidence:item", args=[accession]))]
-

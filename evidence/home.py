@@ -47,7 +47,9 @@ def _erasures(user: Any) -> list[dict[str, Any]]:
     number = permitted(user, "erasure.decide", waiting).count()
     if not number:
         return []
-    return [_stat(number, _("Erasures to decide"), reverse("evidence:erasures"), "warn", _("A second person is needed."))]
+    return [
+        _stat(number, _("Erasures to decide"), reverse("evidence:erasures"), "warn", _("A second person is needed."))
+    ]
 
 
 def _waiting(user: Any) -> int:

@@ -3,8 +3,8 @@
 1. `clear` deletes the ciphertexts and asks the apps above for what they keep outside the database.
 2. `scrub_tables` takes dead rows out of the tables and makes PostgreSQL's statistics anew: its lists of common values
    would otherwise show a title that no row has any more. The statistics are a table themselves.
-3. A page that lost a row keeps its bytes until something else is written there, and the write-ahead log keeps them until
-   it is recycled. `scrub_tables(rewrite=True)` writes the tables anew; nobody can work in them meanwhile.
+3. A page that lost a row keeps its bytes until something else is written there, and the write-ahead log keeps them
+   until it is recycled. `scrub_tables(rewrite=True)` writes the tables anew; nobody can work in them meanwhile.
 """
 
 from django.db import connection

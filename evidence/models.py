@@ -244,7 +244,9 @@ class Erasure(models.Model):
     decided_at = models.DateTimeField(null=True, blank=True)
     decision = models.CharField(_("reason"), max_length=500, blank=True)
     objects_left = ArrayField(models.CharField(max_length=64), default=list, help_text="addresses still to be deleted")
-    finished_at = models.DateTimeField(null=True, blank=True, help_text="when the last trace outside the ledger was gone")
+    finished_at = models.DateTimeField(
+        null=True, blank=True, help_text="when the last trace outside the ledger was gone"
+    )
 
     class Meta:
         ordering = ["-requested_at", "-id"]

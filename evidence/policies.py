@@ -31,6 +31,14 @@ rule("derivative.view", Derivative, roles=SEES_CONTENT, path="item__compartment"
 rule("fixitycheck.view", FixityCheck, roles=[*SEES_CONTENT, Role.AUDITOR], path="item__compartment")
 
 rule("erasure.view", Erasure, roles=ASKS_FOR_ERASURE, path="item__compartment")
-rule("erasure.withdraw", Erasure, roles=ASKS_FOR_ERASURE, path="item__compartment", where=lambda user: Q(requested_by=user))
+rule(
+    "erasure.withdraw",
+    Erasure,
+    roles=ASKS_FOR_ERASURE,
+    path="item__compartment",
+    where=lambda user: Q(requested_by=user),
+)
 #: Two persons: nobody decides on a request of their own.
-rule("erasure.decide", Erasure, roles=DECIDES_ERASURE, path="item__compartment", where=lambda user: ~Q(requested_by=user))
+rule(
+    "erasure.decide", Erasure, roles=DECIDES_ERASURE, path="item__compartment", where=lambda user: ~Q(requested_by=user)
+)

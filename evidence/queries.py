@@ -63,7 +63,10 @@ class Filters:
 
 
 def library(user: Any, filters: Filters) -> QuerySet[Item]:
-    """The items the person sees, without those that were erased. A filter on what people say of items looks only where the person may read that."""
+    """The items the person sees, without those that were erased.
+
+    A filter on what people say of items looks only where the person may read that.
+    """
     readable = permitted(user, "item.view_content", Item.objects.all())
     said = _said(filters)
     items = permitted(user, "item.view", Item.objects.filter(erased_at__isnull=True)).filter(_known(filters))

@@ -134,7 +134,9 @@ class CustodyLineSerializer(serializers.Serializer[Any]):
     index = serializers.IntegerField(allow_null=True)
     recorded = serializers.BooleanField(help_text="a signed checkpoint covers it")
     erased = serializers.ListField(child=serializers.CharField(), help_text="values that an erasure destroyed")
-    lost = serializers.ListField(child=serializers.CharField(), help_text="values that are missing, unexplained: a fault")
+    lost = serializers.ListField(
+        child=serializers.CharField(), help_text="values that are missing, unexplained: a fault"
+    )
     fields_opened = serializers.DictField(required=False)
 
 

@@ -49,7 +49,7 @@ def destroy(items: Sequence[Item], by: User, at: datetime) -> Taken:
 
 
 def afterwards(accessions: Collection[str]) -> None:
-    """Take the digests of erased items out of the journals of ingestions. Raises BlockingIOError while one is in use."""
+    """Take erased items out of the journals of ingestions. Raises BlockingIOError while one is in use."""
     for path in sorted((Path(settings.SANAD_DATA) / "ingest").glob("*.jsonl")):
         with path.open("r+b") as handle:
             lines = handle.readlines()
@@ -103,6 +103,4 @@ def beyond(user: Any, items: Sequence[Item]) -> Iterator[str]:
         ) % {"count": linked}
 
 
-PART = Part(
-    beyond=beyond, destroy=destroy, afterwards=afterwards, tables=("incidents_link", "incidents_intake")
-)
+PART = Part(beyond=beyond, destroy=destroy, afterwards=afterwards, tables=("incidents_link", "incidents_intake"))

@@ -93,7 +93,7 @@ def verifiable(user: User) -> QuerySet[Item]:
 
 
 def covered(user: User) -> QuerySet[Item]:
-    """The items that figures count: an erased one has nothing to verify, and counts only when its absence is a fault."""
+    """The items that figures count: an erased one has nothing to verify, and counts where its absence is a fault."""
     return verifiable(user).filter(Q(erased_at__isnull=True) | Q(last_outcome__in=FAILED))
 
 

@@ -27,22 +27,19 @@ pytestmark = pytest.mark.django_db
 
 
 def exported(folder: Path, *chosen: str) -> tuple[Path, dict[str, Any]]:
-    """A bundle by command, verified by a stranger with the verifier in it."""
+    """A bundle by command, with a sequencer at work, verified by a stranger with the verifier in it."""
     exhibit = sealed_case()
-    signed()
-    said = StringIO()
-    target = folder / "bundle"
-    name = exhibit.added_by.username
-    compartment = exhibit.case_file.compartment.code
-    known = {"compartment": compartment, "user": name, "to": str(target)}
+    compartment, target, said = exhibit.case_file.compartment.code, folder / "bundle", StringIO()
+    covering = export._covering
+
+    def signing(*given: Any) -> Any:
+        signed()
+        return covering(*given)
+
+    command = ["export", exhibit.case_file.code, "--compartment", compartment, "--as", exhibit.added_by.username]
     with pytest.MonkeyPatch.context() as patch:
-        covering = export._covering
-        patch.setattr(export, "_covering", lambda *given: (signed(), covering(*given))[1])
-        call_command(
-            "export", exhibit.case_file.code, "--compartment", compartment, "--as", name, "--to", str(target), "--json",
-            *chosen, stdout=said,
-        )  # fmt: skip
-    assert known
+        patch.setattr(export, "_covering", signing)
+        call_command(*command, "--to", str(target), "--json", *chosen, stdout=said)
     assert stranger_verifies(target).returncode == 0
     return target, json.loads(said.getvalue())
 
@@ -107,9 +104,9 @@ def test_a_field_that_there_is_not_is_named(tmp_path: Path, chosen: list[str]) -
 
 def test_original_names_and_sources_stay_sealed_whatever_is_chosen() -> None:
     fields = {"original_name": (b"", "x"), "purpose": (b"", "x"), "to": (b"", "x"), "holding": (b"", "x")}
-    for type in disclosure.MAY_LEAVE:
-        out = disclosure.opened_of(type, fields, ["agent", "to", "from", "object", "original_name", "purpose"])
-        assert not {"original_name", "purpose", "holding"} & set(out), type
+    for kind in disclosure.MAY_LEAVE:
+        out = disclosure.opened_of(kind, fields, ["agent", "to", "from", "object", "original_name", "purpose"])
+        assert not {"original_name", "purpose", "holding"} & set(out), kind
     assert disclosure.opened_of(Type.RECEIVE, fields, ["to"]) == {}
     with pytest.raises(ValidationError):
         disclosure.chosen(["original_name"])

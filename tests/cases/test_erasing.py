@@ -65,7 +65,7 @@ def test_reviewers_words_and_finished_bundles_go_with_the_item() -> None:
         by=exhibit.added_by, at=timezone.now(), exhibit_id=exhibit.pk, assessment="key", note="canary of a note"
     )
     assert bundle.blob is not None
-    address, key = bundle.blob.address, bundle.blob_id
+    address, key = bundle.blob.address, bundle.blob.pk
     item = withdrawn(exhibit)
     drain()
     sign_head()

@@ -1,7 +1,5 @@
 """The page of one item, and describing it."""
 
-import json
-
 import pytest
 from django.utils import timezone
 
@@ -9,13 +7,11 @@ from accounts.actions import set_language
 from accounts.edtf_words import in_words
 from accounts.models import Role
 from custody.models import Event
-from custody.sequencer import drain
 from custody.vocabulary import Type
 from evidence import actions
 from evidence.description import DESCRIBED, version_of
 from evidence.models import Item
 from evidence.readiness import readiness
-from ledger.entry import commit, parse_entry
 from tests import factories
 from tests.evidence.makers import examined, photograph
 

@@ -1,4 +1,4 @@
-"""A receipt is pending until the ledger signs, recorded within seconds, and good for ever: without us, and without the item."""
+"""A receipt is pending until the ledger signs, recorded within seconds, and good for ever, also without us."""
 
 import json
 import subprocess
@@ -38,7 +38,9 @@ def checked(folder: Path, data: bytes, *arguments: str) -> tuple[int, dict[str, 
     (folder / "sanad-verify.pyz").write_bytes(verifier_archive())
     (folder / "receipt.json").write_bytes(data)
     command = [sys.executable, "-I", "-S", "sanad-verify.pyz", "receipt", "receipt.json", "--json", *arguments]
-    done = subprocess.run(command, cwd=folder, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        command, cwd=folder, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=60
+    )
     return done.returncode, json.loads(done.stdout)
 
 

@@ -37,8 +37,9 @@ def received(intake: Intake, name: str) -> Item:
 
 def test_the_announcement_with_which_it_came_is_emptied_and_others_are_not() -> None:
     incident = factories.make_incident()
-    said = {"description": "canary of an announcement", "source": "canary source", "reasons": "canary of a reason"}
-    intake = factories.make_intake(incident, **said)
+    intake = factories.make_intake(
+        incident, description="canary of an announcement", source="canary source", reasons="canary of a reason"
+    )
     item = received(intake, "one.txt")
     other = factories.make_intake(incident, by=intake.by, description="Something else")
     erased(item)
@@ -75,7 +76,9 @@ def test_its_digests_leave_the_journals_of_ingestions(settings: object) -> None:
     folder.mkdir(exist_ok=True)
     item, other = factories.make_item(), factories.make_item()
     journal = folder / "a.jsonl"
-    lines = [json.dumps({"key": str(uuid4()), "accession": one.accession, "sha256": one.sha256}) for one in (item, other)]
+    lines = [
+        json.dumps({"key": str(uuid4()), "accession": one.accession, "sha256": one.sha256}) for one in (item, other)
+    ]
     journal.write_text("\n".join(lines) + "\n")
     try:
         with journal.open("rb") as held:

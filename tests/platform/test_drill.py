@@ -25,7 +25,10 @@ TEXT = "canary of the coast, ساحل"
         ("hex", TEXT.encode().hex().encode()),
         ("hex, capital", TEXT.encode().hex().upper().encode()),
         ("json", json.dumps(TEXT).encode()),
-        *((f"base64 at {offset}", base64.b64encode(b"x" * (3 + offset) + TEXT.encode() + b"tail")) for offset in range(3)),
+        *(
+            (f"base64 at {offset}", base64.b64encode(b"x" * (3 + offset) + TEXT.encode() + b"tail"))
+            for offset in range(3)
+        ),
     ],
 )
 def test_a_canary_is_found_in_every_writing_of_it(writing: str, data: bytes) -> None:

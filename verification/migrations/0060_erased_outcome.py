@@ -4,15 +4,27 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('verification', '0001_initial'),
+        ("verification", "0001_initial"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='runresult',
-            name='outcome',
-            field=models.CharField(choices=[('ok', 'Verified'), ('changed', 'Stored bytes were changed'), ('missing', 'Stored bytes are missing'), ('unreadable', 'Stored bytes could not be read'), ('record', 'The database record differs from the ledger'), ('ledger', 'The ledger does not prove the reception'), ('pending', 'Not yet inside a signed checkpoint'), ('erased', 'Erased, and the ledger explains every absence')], max_length=12, verbose_name='outcome'),
+            model_name="runresult",
+            name="outcome",
+            field=models.CharField(
+                choices=[
+                    ("ok", "Verified"),
+                    ("changed", "Stored bytes were changed"),
+                    ("missing", "Stored bytes are missing"),
+                    ("unreadable", "Stored bytes could not be read"),
+                    ("record", "The database record differs from the ledger"),
+                    ("ledger", "The ledger does not prove the reception"),
+                    ("pending", "Not yet inside a signed checkpoint"),
+                    ("erased", "Erased, and the ledger explains every absence"),
+                ],
+                max_length=12,
+                verbose_name="outcome",
+            ),
         ),
     ]

@@ -115,7 +115,6 @@ class Command(BaseCommand):
         if result["not_covered"]:
             names = sorted({hit["canary"] for hit in result["not_covered"]})
             self.stdout.write(
-                f"Not covered: the write-ahead log still holds {len(names)} canaries until PostgreSQL reuses its files; "
-                "so do backups, and the disk's free blocks. See docs/howto/erase-an-item.md."
+                f"Not covered: the write-ahead log still holds {len(names)} canaries until PostgreSQL reuses its "
+                "files; so do backups, and the disk's free blocks. See docs/howto/erase-an-item.md."
             )
-

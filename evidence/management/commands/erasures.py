@@ -40,6 +40,8 @@ class Command(BaseCommand):
             open_ones += unfinished
             state = "NOT FINISHED" if unfinished else str(found.state)
             moment = found.decided_at or found.requested_at
-            self.stdout.write(f"{moment:%Y-%m-%dT%H:%M:%SZ}  {state:12}  {found.ground:8}  {' '.join(found.accessions)}")
+            self.stdout.write(
+                f"{moment:%Y-%m-%dT%H:%M:%SZ}  {state:12}  {found.ground:8}  {' '.join(found.accessions)}"
+            )
         if open_ones:
             raise CommandError(f"{open_ones} erasures are not finished: run with --finish")

@@ -53,7 +53,9 @@ class Command(BaseCommand):
         if not Path(folder).is_dir():
             raise CommandError("FOLDER is not a folder", returncode=USAGE)
         receipts = Path(options["receipts"]) if options["receipts"] else None
-        if receipts is not None and (not receipts.is_dir() or receipts.resolve().is_relative_to(Path(folder).resolve())):
+        if receipts is not None and (
+            not receipts.is_dir() or receipts.resolve().is_relative_to(Path(folder).resolve())
+        ):
             raise CommandError("--receipts names a folder that there is, outside FOLDER", returncode=USAGE)
         reasons = options["reasons"] or "Ingested from a folder by command line."
         run = _Run(by, incident, options["stance"], reasons, quiet=options["json"], out=self.stdout)
