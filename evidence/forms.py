@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from evidence.description import DESCRIBED, version_of
 from evidence.models import Erasure, Item
-from evidence.vocabulary import DateBasis, Kind, Precision
+from evidence.vocabulary import DateBasis, ErasureGround, Kind, Precision
 
 MOST_SELECTED = 200
 EDTF_HELP = _(
@@ -144,10 +144,12 @@ class BulkDescribeForm(forms.Form):
 class ErasureForm(forms.ModelForm[Erasure]):
     """On what ground something shall be erased, and why."""
 
+    ground = forms.ChoiceField(label=_("ground"), choices=ErasureGround.choices, widget=forms.RadioSelect)
+
     class Meta:
         model = Erasure
         fields = ("ground", "reason")
-        widgets = {"ground": forms.RadioSelect, "reason": forms.Textarea(attrs={"rows": 3, "dir": "auto"})}
+        widgets = {"reason": forms.Textarea(attrs={"rows": 3, "dir": "auto"})}
 
     def _post_clean(self) -> None:
         """The action writes."""

@@ -53,7 +53,7 @@ def _sentence(line: StoryLine, readable: bool) -> str:
     if line.type in (Type.CLOSE_ERASURE, Type.DELETE):
         return ""
     if line.erased:
-        return _("What was recorded here was erased; that it happened, when, and who did it stays.")
+        return _("The values recorded here were erased.")
     if line.type == Type.RECEIVE:
         size = in_units(int(obj.get("size", 0)))
         first = _mapping(line.fields.get("holding")).get("duplicate_of")
@@ -100,7 +100,15 @@ def _ground(to: Mapping[str, Any]) -> str:
 def _details(line: StoryLine, readable: bool) -> list[tuple[Any, Any]]:
     rows: list[tuple[Any, Any]] = []
     if line.type in (Type.REQUEST_ERASURE, Type.CLOSE_ERASURE, Type.ERASE, Type.DELETE):
-        return [(_("event"), _mono(str(line.event_id)))]
+        destroyed = _mapping(line.fields.get("erased"))
+        if line.type == Type.ERASE:
+            rows.append((_("events whose values were destroyed"), str(len(_mapping(destroyed.get("values"))))))
+            rows += [
+                (_("destroyed ciphertext, SHA-256"), _mono(blob))
+                for content in destroyed.get("content", [])
+                for blob in content["blobs"]
+            ]
+        return [*rows, (_("event"), _mono(str(line.event_id)))]
     obj = _mapping(line.fields.get("object"))
     for name, label in (("accession", _("accession number")), ("sha256", "SHA-256"), ("sha512", "SHA-512")):
         if obj.get(name):

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
 
-from accounts.permissions import can, require
+from accounts.permissions import can, require, require_anywhere
 from accounts.requests import person
 from evidence import actions
 from evidence.models import Item
@@ -61,7 +61,7 @@ def receipt_words(request: HttpRequest, accession: str) -> HttpResponse:
 @require_GET
 def verifier(request: HttpRequest) -> HttpResponse:
     """The program with which anybody checks receipts and bundles: one file for Python 3.9 and later."""
-    person(request)
+    require_anywhere(person(request), "item.view")
     return _attachment(verifier_archive(), "application/octet-stream", "sanad-verify.pyz")
 
 

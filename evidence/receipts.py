@@ -87,12 +87,12 @@ def is_recorded(item: Item) -> bool:
     return proof_of(reception_of(item).id) is not None
 
 
-def write_receipts(items: Iterable[Item], folder: Path, *, patience: float = RECORDED_WITHIN) -> Mapping[str, bool]:
-    """Write each item's receipt into the folder: {accession: recorded}. Waits up to `patience` seconds in all.
+def write_receipts(items: Iterable[Item], folder: Path) -> Mapping[str, bool]:
+    """Write each item's receipt into the folder: {accession: recorded}. Waits up to RECORDED_WITHIN seconds in all.
 
     A recorded receipt is never overwritten by a pending one. Raises OSError.
     """
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + RECORDED_WITHIN
     states: dict[str, bool] = {}
     for item in items:
         made = receipt(item)
