@@ -136,10 +136,14 @@ def digest_of(blob: Blob) -> str:
 
 
 def _told(item: Item) -> list[_Told]:
-    """The telling events of an item in their order, each opened and proved; the reception comes first."""
+    """The telling events of an item in their order, each opened and proved; the reception comes first.
+
+    They name the item first. What names it after something else (a case file, a bundle) tells of that, not of the item.
+    """
     subjects = EventSubject.objects.filter(kind="item", subject_id=item.id).values("event_id")
     events = in_order(Event.objects.filter(type__in=TELLING, id__in=subjects))
-    told = [_open(event) for event in events]
+    about = {"kind": "item", "id": str(item.id)}
+    told = [one for one in map(_open, events) if one.values["subjects"][0] == about]
     receptions = [one for one in told if one.event.type == Type.RECEIVE]
     if not receptions:
         raise Wrong(FixityOutcome.LEDGER, "no reception of this item is in the ledger")
@@ -261,9 +265,7 @@ def _same_examination(item: Item, told: list[_Told]) -> None:
 
 
 def _same_derivatives(item: Item, told: list[_Told]) -> None:
-    # Bundles that hold the item are created too, and are no derivatives of it: they state no purpose.
-    created = [one for one in told if one.event.type == Type.CREATE and "purpose" in one.values.get("object", {})]
-    made = {one.values["object"]["purpose"]: one for one in created}
+    made = {one.values["object"]["purpose"]: one for one in told if one.event.type == Type.CREATE}
     kept = {row.purpose: row for row in Derivative.objects.filter(item=item).select_related("blob")}
     if set(made) != set(kept):
         raise Wrong(FixityOutcome.RECORD, "the derivatives in the record are not those the ledger recorded")
