@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.permissions import NotNow, require, require_compartment
-from cases import jobs, state
+from cases import disclosure, jobs, state
 from cases.coverage import consent, must_be_covered, refused, tendered
 from cases.models import Bundle, CaseFile, CaseNumber, Exhibit, Review
 from cases.vocabulary import ExportState, Status
@@ -214,8 +214,11 @@ def review_exhibit(*, by: User, at: datetime, exhibit_id: UUID, assessment: str,
         return review
 
 
-def request_bundle(*, by: User, at: datetime, case_id: UUID) -> Bundle:
-    """Ask for a bundle of all exhibits; a worker builds it. Raises NotNow when consent or an empty case forbids it."""
+def request_bundle(*, by: User, at: datetime, case_id: UUID, opened: Collection[str] = disclosure.ALL) -> Bundle:
+    """Ask for a bundle of all exhibits that opens these fields of their events; a worker builds it.
+
+    Raises ValidationError on `opened`, NotNow when consent or an empty case forbids it.
+    """
     with acting():
         case_file = require(by, "case.export", CaseFile.objects.all(), lock=True, pk=case_id)
         exhibits = _leaving(case_file, at)
@@ -227,6 +230,7 @@ def request_bundle(*, by: User, at: datetime, case_id: UUID) -> Bundle:
             requested_at=at,
             total=len(exhibits),
             exhibits=_rows(exhibits),
+            opened=disclosure.chosen(opened),
         )
         record(
             Type.PACKAGE,
@@ -240,6 +244,7 @@ def request_bundle(*, by: User, at: datetime, case_id: UUID) -> Bundle:
             ],
             fields={
                 "object": _listed(bundle.exhibits),
+                "to": _disclosed(bundle.opened),
                 "purpose": case_file.purpose,
                 "recipient": case_file.recipient,
             },
@@ -248,7 +253,9 @@ def request_bundle(*, by: User, at: datetime, case_id: UUID) -> Bundle:
         return bundle
 
 
-def export_outside(*, by: User, at: datetime, case_id: UUID) -> tuple[CaseFile, list[list[str]]]:
+def export_outside(
+    *, by: User, at: datetime, case_id: UUID, opened: Collection[str] = disclosure.ALL
+) -> tuple[CaseFile, list[list[str]]]:
     """Record that the exhibits leave for a place outside the archive, before they do, and say which.
 
     Returns the case file and its exhibits as [number, accession, sha256]. Raises as request_bundle does.
@@ -264,6 +271,7 @@ def export_outside(*, by: User, at: datetime, case_id: UUID) -> tuple[CaseFile, 
             subjects=[Subject("case", case_file.id), *(Subject("item", exhibit.item_id) for exhibit in exhibits)],
             fields={
                 "object": _listed(_rows(exhibits)),
+                "to": _disclosed(disclosure.chosen(opened)),
                 "purpose": case_file.purpose,
                 "recipient": case_file.recipient,
             },
@@ -283,14 +291,20 @@ def begin_bundle(*, bundle_id: UUID) -> Bundle | None:
         return bundle
 
 
-def finish_bundle(*, at: datetime, bundle_id: UUID, received: Received, digest: str) -> Bundle:
-    """Record a bundle that was built and passed its own verifier. Raises NotNow when it was cancelled meanwhile."""
+def finish_bundle(
+    *, at: datetime, bundle_id: UUID, received: Received, digest: str, fields: tuple[int, int] | None = None
+) -> Bundle:
+    """Record a bundle that was built and passed its own verifier; `fields`: how many values it opens and withholds.
+
+    Raises NotNow when it was cancelled meanwhile.
+    """
     with acting():
         bundle = Bundle.objects.select_for_update().get(pk=bundle_id)
         must_be_covered(bundle.case_file, at, accessions={row[1] for row in bundle.exhibits})
         state.step(bundle, ExportState.READY)
         bundle.blob, bundle.size, bundle.sha256 = make_blob(received), received.size, received.sha256
         bundle.digest, bundle.finished_at = digest, at
+        bundle.fields_opened, bundle.fields_withheld = fields or (None, None)
         bundle.save()
         _record_bundle(
             Type.CREATE,
@@ -393,6 +407,10 @@ def _listed(exhibits: list[list[str]]) -> dict[str, Any]:
     """A list of any length as a ledger value: how many, and the SHA-256 of its compact JSON."""
     text = json.dumps(exhibits, separators=(",", ":"))
     return {"exhibits": len(exhibits), "list_sha256": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def _disclosed(opened: list[str]) -> dict[str, list[str]]:
+    return {"opened": opened, "withheld": disclosure.withheld(opened)}
 
 
 def _record_case(type: Type, *, by: User, at: datetime, case_file: CaseFile, fields: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from accounts.api import UUID_REGEX
 from accounts.permissions import permitted, require, require_anywhere
 from accounts.requests import person
 from cases import actions
+from cases.disclosure import Preset
 from cases.models import Bundle, CaseFile, Exhibit
 from cases.serializers import (
     BundleSerializer,
@@ -193,8 +194,9 @@ class BundleViewSet(_OfCase, mixins.ListModelMixin, mixins.RetrieveModelMixin, G
         """Ask for a bundle; a worker builds it."""
         user = person(request)
         require_anywhere(user, "case.export")
-        case_id = _checked(NewBundleSerializer, request)["case"]
-        made = actions.request_bundle(by=user, at=timezone.now(), case_id=case_id)
+        data = _checked(NewBundleSerializer, request)
+        opened = data.get("opened", Preset(data.get("preset", Preset.FULL)).fields)
+        made = actions.request_bundle(by=user, at=timezone.now(), case_id=data["case"], opened=opened)
         return Response(BundleSerializer(made).data, status.HTTP_201_CREATED)
 
     @extend_schema(request=None, responses=BundleSerializer)

@@ -6,4 +6,7 @@ class CasesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from cases import home, policies  # noqa: F401  registers permissions, panels and the entrance
+        from cases import erasing, home, policies  # noqa: F401  registers permissions, panels and the entrance
+        from evidence import erasure_parts
+
+        erasure_parts.register(erasing.PART)

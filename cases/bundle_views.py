@@ -8,11 +8,12 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.permissions import require
 from accounts.requests import person
 from cases import actions
+from cases.forms import BundleForm
 from cases.models import Bundle, CaseFile
 from cases.serving import bundle_response
 from cases.vocabulary import ExportState
@@ -26,16 +27,21 @@ _FOLLOWED = {
     ExportState.READY: "done",
     ExportState.FAILED: "failed",
     ExportState.CANCELLED: "cancelled",
+    ExportState.DESTROYED: "done",
 }
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def request_bundle(request: HttpRequest, case_id: UUID) -> HttpResponse:
-    """Ask for a bundle of the case file's exhibits."""
+    """Ask for a bundle of the case file's exhibits, choosing what it opens: by a preset, or field by field."""
     user = person(request)
-    require(user, "case.export", CaseFile.objects.all(), pk=case_id)
-    made = actions.request_bundle(by=user, at=timezone.now(), case_id=case_id)
-    return redirect("cases:bundle", made.pk)
+    case_file = require(user, "case.export", CaseFile.objects.select_related("compartment"), pk=case_id)
+    form = BundleForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        made = actions.request_bundle(by=user, at=timezone.now(), case_id=case_id, opened=form.opened_fields)
+        return redirect("cases:bundle", made.pk)
+    status = 422 if form.is_bound else 200
+    return render(request, "cases/new_bundle.html", {"form": form, "case": case_file}, status=status)
 
 
 @never_cache

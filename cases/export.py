@@ -2,15 +2,17 @@
 
 1. It waits until a signed checkpoint covers every event of the exhibits that happened before the request.
 2. Payloads are decrypted from the store straight into the bundle, their digests compared with the record.
-3. What could name a person stays sealed: original names, sources, places, notes of the reviewers. Events that tell of a
-   witness or of another case are left out; how many, `case.json` says for each exhibit.
+3. What could name a person stays sealed: original names, sources, places, notes of the reviewers. Of the rest, what was
+   chosen is opened (cases.disclosure). Events that tell of a witness or of another case are left out; how many, and how
+   many fields are withheld, `case.json` says for each exhibit.
 4. The finished folder is checked with the very verifier it carries; one that fails never leaves.
 """
 
 import json
 import mimetypes
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,49 +22,39 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from cases import disclosure
 from cases.coverage import tendered
 from cases.models import CaseFile, Exhibit
 from custody.anchors import anchored
 from custody.cosignatures import cosigned_note, quorum_head
 from custody.cosigners import ask_cosigners
-from custody.engine import opened
+from custody.engine import opened as recorded
 from custody.handovers import add_handovers, bundle_vkeys
 from custody.models import Checkpoint, Entry, Event, EventSubject
 from custody.proof import newest_checkpoint, proof_of
 from custody.verify import check_checkpoint
-from custody.vocabulary import Type
 from evidence.blobs import read_blob
 from evidence.fixity import find
 from ledger.bundle import BundleWriter, Summary
+from ledger.entry import parse_entry
 from ledger.policy import PolicyError
 from ledger.proof import format_proof
 from ledger.verify import verify_bundle
 
 WAIT = 60.0  # seconds for the sequencer to sign what happened before the request
-#: What a bundle opens of each kind of event; everything else of it stays a commitment.
-OPENED: dict[str, frozenset[str]] = {
-    Type.RECEIVE: frozenset({"object"}),
-    Type.IDENTIFY: frozenset({"from", "to"}),
-    Type.VERIFY: frozenset({"object", "to"}),
-    Type.CREATE: frozenset({"object"}),
-    Type.EXTRACT: frozenset(),
-    Type.DESCRIBE: frozenset(),
-    Type.VIEW: frozenset(),
-    Type.DOWNLOAD: frozenset(),
-    Type.REFUSE: frozenset(),
-    Type.TAG: frozenset(),
-    Type.UNTAG: frozenset(),
-    Type.EXHIBIT: frozenset(),
-    Type.REVIEW: frozenset(),
-    Type.PACKAGE: frozenset(),
-    Type.EXPORT: frozenset(),
-    Type.ANCHOR: frozenset({"object", "token"}),
-}
-ALWAYS_OPENED = frozenset({"agent", "subjects", "compartment"})
 #: Whoever is a subject of such an event is named by it: a witness, a testimony, another case.
 OPEN_SUBJECTS = frozenset({"item", "item:record", "item:content", "item:preview", "item:text", "incident", "user"})
 Progress = Callable[[int, int], None]
 Listed = Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A finished bundle, and how many fields of the events in it are opened and withheld."""
+
+    summary: Summary
+    opened: int
+    withheld: int
 
 
 class ExportProblem(Exception):
@@ -74,11 +66,18 @@ def unheard(done: int, total: int) -> None:
 
 
 def build(
-    case_file: CaseFile, target: Path, *, listed: Listed, until: datetime, progress: Progress = unheard
-) -> Summary:
+    case_file: CaseFile,
+    target: Path,
+    *,
+    listed: Listed,
+    until: datetime,
+    opened: Sequence[str] = disclosure.ALL,
+    progress: Progress = unheard,
+) -> Built:
     """Write the bundle of these exhibits, [number, accession, sha256] as they were recorded, to a new folder `target`.
 
-    Raises ExportProblem, in words; then nothing is left. The returned summary is of a bundle that passed its verifier.
+    `opened`: the fields of events to open (cases.disclosure.Field); the others prove nothing and can be proven later.
+    Raises ExportProblem, in words; then nothing is left. What is returned is of a bundle that passed its verifier.
     """
     exhibits = _exhibits(case_file, listed)
     checkpoint, note = _vouched(_covering([exhibit.item_id for exhibit in exhibits], until))
@@ -88,16 +87,15 @@ def build(
         ("External-Description", "Exhibits of a case file with their custody entries, proofs and a verifier"),
     ]
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    written: set[UUID] = set()
-    left_out: dict[str, int] = {}
+    closed: dict[str, dict[str, int]] = {}
     with BundleWriter(target, info) as writer:
         writer.set_checkpoint(note, *bundle_vkeys(checkpoint))
-        written |= add_handovers(writer, checkpoint, note)
+        written = dict.fromkeys(add_handovers(writer, checkpoint, note), (0, 0))
         for done, exhibit in enumerate(exhibits):
             progress(done, len(exhibits))
             item = exhibit.item
             _must_be_sound(exhibit)
-            events, left_out[exhibit.number] = _events(case_file, item.pk, checkpoint)
+            events, left_out = _events(case_file, item.pk, checkpoint)
             writer.add_item(
                 item.accession,
                 item.accession + (mimetypes.guess_extension(item.media_type) or ".bin"),
@@ -112,10 +110,12 @@ def build(
                     "size": item.size,
                 },
             )
-            _add_entries(writer, [event for event in events if event.id not in written], checkpoint, note)
-            written |= {event.id for event in events}
-        _add_anchors(writer, written, checkpoint, note)
-        writer.add_document("case.json", _case_document(case_file, exhibits, checkpoint, until, left_out))
+            fresh = [one for one in events if one.id not in written]
+            written |= _add_entries(writer, fresh, checkpoint, note, opened)
+            withheld = sum(written[event.id][1] for event in events)
+            closed[exhibit.number] = {"events_left_out": left_out, "fields_withheld": withheld}
+        _add_anchors(writer, set(written), checkpoint, note)
+        writer.add_document("case.json", _case_document(case_file, exhibits, checkpoint, until, closed, opened))
         summary = writer.finish()
     report = verify_bundle(summary.path)
     if report.exit_code:
@@ -125,7 +125,9 @@ def build(
             % {"what": f"{first.where}: {first.what}" if first else report.trust}
         )
     progress(len(exhibits), len(exhibits))
-    return summary
+    return Built(
+        summary, sum(told for told, _closed in written.values()), sum(closed for _told, closed in written.values())
+    )
 
 
 def _covering(item_ids: list[UUID], until: datetime) -> Checkpoint:
@@ -197,7 +199,9 @@ def _events(case_file: CaseFile, item_id: UUID, checkpoint: Checkpoint) -> tuple
         event_id for event_id, kind, pk in others.values_list("event_id", "kind", "subject_id") if (kind, pk) not in own
     }
     events = Event.objects.in_bulk(ids)
-    told = [events[event_id] for event_id in ids if event_id not in closed and events[event_id].type in OPENED]
+    told = [
+        events[event_id] for event_id in ids if event_id not in closed and events[event_id].type in disclosure.MAY_LEAVE
+    ]
     return told, len(ids) - len(told)
 
 
@@ -210,26 +214,33 @@ def _add_anchors(writer: BundleWriter, written: set[UUID], checkpoint: Checkpoin
     indices = Entry.objects.filter(event_id__in=written).values_list("index", flat=True)
     for anchor in anchored(checkpoint, list(indices)):
         writer.add_head(anchor.note, anchor.consistency)
-        _add_entries(writer, list(Event.objects.filter(pk=anchor.event_id)), checkpoint, note)
+        _add_entries(writer, list(Event.objects.filter(pk=anchor.event_id)), checkpoint, note, ())
         writer.add_anchor(anchor.index, anchor.response)
 
 
-def _add_entries(writer: BundleWriter, events: list[Event], checkpoint: Checkpoint, note: str) -> None:
-    values = opened([event.id for event in events])
+def _add_entries(
+    writer: BundleWriter, events: list[Event], checkpoint: Checkpoint, note: str, opened: Collection[str]
+) -> dict[UUID, tuple[int, int]]:
+    """Write the entries with what is opened of them. Returns {event: (fields opened, fields withheld)}."""
+    values = recorded([event.id for event in events])
+    counts = {}
     for event in events:
         proof = proof_of(event.id, checkpoint)
         if proof is None:
             raise ExportProblem(_("Entry %(event)s is missing from the ledger.") % {"event": event.id})
-        disclosed = {
-            field: value
-            for field, value in values[event.id].items()
-            if field in ALWAYS_OPENED or field in OPENED[event.type]
-        }
-        writer.add_entry(proof.index, proof.entry, format_proof(proof.index, proof.path, note), disclosed)
+        told = disclosure.opened_of(event.type, values[event.id], opened)
+        writer.add_entry(proof.index, proof.entry, format_proof(proof.index, proof.path, note), told)
+        counts[event.id] = (len(told), len(parse_entry(proof.entry).commitments) - len(told))
+    return counts
 
 
 def _case_document(
-    case_file: CaseFile, exhibits: list[Exhibit], checkpoint: Checkpoint, until: datetime, left_out: dict[str, int]
+    case_file: CaseFile,
+    exhibits: list[Exhibit],
+    checkpoint: Checkpoint,
+    until: datetime,
+    closed: dict[str, dict[str, int]],
+    opened: Collection[str],
 ) -> bytes:
     document: dict[str, Any] = {
         "case": case_file.code,
@@ -237,6 +248,7 @@ def _case_document(
         "forum": case_file.forum,
         "purpose": case_file.purpose,
         "requested_at": until.isoformat(),
+        "fields": {"opened": ["subjects", *opened], "withheld": disclosure.withheld(opened)},
         "ledger": {
             "origin": settings.SANAD_ORIGIN,
             "size": checkpoint.size,
@@ -251,7 +263,7 @@ def _case_document(
                 "size": exhibit.item.size,
                 "sha256": exhibit.item.sha256,
                 "received_at": exhibit.item.received_at.isoformat(),
-                "events_left_out": left_out[exhibit.number],
+                **closed[exhibit.number],
             }
             for exhibit in exhibits
         ],

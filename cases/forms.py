@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Compartment, User
 from accounts.permissions import compartments
+from cases import disclosure
 from cases.actions import CASE_FIELDS, EXHIBIT_FIELDS
 from cases.models import CaseFile, Exhibit, Review
 
@@ -78,6 +79,35 @@ class ReviewForm(forms.ModelForm[Review]):
 
     def _post_clean(self) -> None:
         """The action writes."""
+
+
+class BundleForm(forms.Form):
+    """What a bundle opens of its custody events. Nothing chosen at all means everything that may leave."""
+
+    CHOOSE = "choose"
+
+    preset = forms.ChoiceField(
+        label=_("What it opens"),
+        choices=[*disclosure.Preset.choices, (CHOOSE, _("Field by field, as ticked below"))],
+        initial=disclosure.Preset.FULL,
+        required=False,
+        widget=forms.RadioSelect,
+        help_text=_("What stays closed is still proven to exist, and can be opened later to whoever has the bundle."),
+    )
+    opened = forms.MultipleChoiceField(
+        label=_("Fields"),
+        choices=disclosure.Field.choices,
+        initial=disclosure.ALL,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+    @property
+    def opened_fields(self) -> list[str]:
+        """The fields to open, of a valid form."""
+        preset: str = self.cleaned_data["preset"] or disclosure.Preset.FULL.value
+        ticked: list[str] = self.cleaned_data["opened"]
+        return ticked if preset == self.CHOOSE else disclosure.Preset(preset).fields
 
 
 class ReasonForm(forms.Form):

@@ -3,13 +3,20 @@
 import uuid
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Compartment
+from cases import disclosure
 from cases.vocabulary import Assessment, Category, ExportState, Forum, Status
 from evidence.models import Blob, Item
 from witnesses.vocabulary import Purpose, RecipientKind
+
+
+def all_fields() -> list[str]:
+    """What a bundle opens unless somebody chooses otherwise."""
+    return list(disclosure.ALL)
 
 
 class CaseNumber(models.Model):
@@ -119,12 +126,20 @@ class Bundle(models.Model):
     sha256 = models.CharField(max_length=64, blank=True, help_text="of the .zip")
     digest = models.CharField(max_length=64, blank=True, help_text="SHA-256 of tagmanifest-sha256.txt")
     exhibits = models.JSONField(default=list, help_text="[number, accession, sha256] of what left")
+    opened = ArrayField(models.CharField(max_length=32), default=all_fields, help_text="fields of events that it opens")
+    fields_opened = models.IntegerField(null=True, help_text="how many values it opens")
+    fields_withheld = models.IntegerField(null=True, help_text="how many stay commitments")
 
     class Meta:
         ordering = ["-requested_at"]
 
     def __str__(self) -> str:
         return f"{self.case_file_id} {self.state}"
+
+    @property
+    def withheld_labels(self) -> list[str]:
+        """In words, which fields it was asked to withhold."""
+        return [str(disclosure.Field(name).label) for name in disclosure.withheld(self.opened)]
 
     @property
     def file_name(self) -> str:

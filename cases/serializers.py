@@ -1,8 +1,12 @@
 """Case files, exhibits, reviews and bundles as the API shows and takes them."""
 
+from typing import Any
+
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from cases.actions import CASE_FIELDS, EXHIBIT_FIELDS
+from cases.disclosure import Field, Preset
 from cases.models import Bundle, CaseFile, Exhibit, Review
 from cases.vocabulary import Assessment, Status
 
@@ -124,9 +128,21 @@ class BundleSerializer(serializers.ModelSerializer[Bundle]):
             "sha256",
             "digest",
             "exhibits",
+            "opened",
+            "fields_opened",
+            "fields_withheld",
         )
         read_only_fields = fields
 
 
 class NewBundleSerializer(serializers.Serializer[Bundle]):
+    """`preset` or `opened`, not both; without either everything that may leave is opened."""
+
     case = serializers.UUIDField()
+    preset = serializers.ChoiceField(Preset.choices, required=False)
+    opened = serializers.ListField(child=serializers.ChoiceField(Field.choices), required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "preset" in attrs and "opened" in attrs:
+            raise serializers.ValidationError({"opened": _("Give a preset or the fields, not both.")})
+        return attrs

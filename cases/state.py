@@ -12,6 +12,7 @@ EXPORT_STEPS = {
     ExportState.READY: (),
     ExportState.FAILED: (),
     ExportState.CANCELLED: (),
+    ExportState.DESTROYED: (),
 }
 
 

@@ -75,17 +75,24 @@ def _build(bundle: Bundle) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=f"{bundle.id}.", dir=exports) as folder:
         name = bundle.file_name.removesuffix(".zip")
-        summary = build_bundle(
+        built = build_bundle(
             bundle.case_file,
             Path(folder) / name,
             listed=bundle.exhibits,
             until=bundle.requested_at,
+            opened=bundle.opened,
             progress=progress,
         )
-        zipped = zip_bundle(summary.path, Path(folder) / bundle.file_name)
+        zipped = zip_bundle(built.summary.path, Path(folder) / bundle.file_name)
         received = blobs.receive(_chunks(zipped))
     try:
-        actions.finish_bundle(at=timezone.now(), bundle_id=bundle.id, received=received, digest=summary.digest)
+        actions.finish_bundle(
+            at=timezone.now(),
+            bundle_id=bundle.id,
+            received=received,
+            digest=built.summary.digest,
+            fields=(built.opened, built.withheld),
+        )
     except BaseException:
         blobs.discard(received)
         raise

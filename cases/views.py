@@ -15,6 +15,7 @@ from accounts.forms import absorb
 from accounts.permissions import NotNow, allowed, anywhere, require, require_anywhere
 from accounts.requests import person
 from cases import actions
+from cases.disclosure import Preset
 from cases.forms import CaseForm, ExhibitForm, NewCaseForm, NewExhibitForm, ReasonForm, ReviewForm
 from cases.models import CaseFile, Exhibit
 from cases.queries import case_files, exhibit_row, exhibit_rows
@@ -77,6 +78,7 @@ def case(request: HttpRequest, case_id: UUID) -> HttpResponse:
         "bundles": case_file.bundles.select_related("requested_by")[:10],
         "story": told(story("case", case_file.pk, newest=50), readable=True),
         "allowed": allowed(user, case_file),
+        "presets": Preset.choices,
     }
     return render(request, "cases/case.html", context)
 

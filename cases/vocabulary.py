@@ -47,3 +47,4 @@ class ExportState(models.TextChoices):
     READY = "ready", _("Ready")
     FAILED = "failed", _("Failed")
     CANCELLED = "cancelled", _("Cancelled")
+    DESTROYED = "destroyed", _("Destroyed with an erased item")

@@ -15,6 +15,7 @@ from django.conf import settings
 from custody import seal
 from custody.alarm import Kind
 from custody.engine import SALT_BYTES, timestamp
+from custody.erased import explained
 from custody.models import Disclosure, Entry, Event, EventSubject
 from ledger import entry as formats
 
@@ -58,7 +59,8 @@ class Ciphers:
 def entry_faults(rows: Sequence[Entry]) -> Iterator[Fault]:
     """Everything wrong with these entries and with the events, subjects and disclosures behind them.
 
-    Reads four queries for the batch, and holds no more than the batch in memory.
+    A value may be missing where an erasure in the ledger names it, and must be missing there.
+    Reads five queries for the batch, and holds no more than the batch in memory.
     """
     ids = [row.event_id for row in rows]
     events = Event.objects.in_bulk(ids)
@@ -69,6 +71,7 @@ def entry_faults(rows: Sequence[Entry]) -> Iterator[Fault]:
     for disclosure in Disclosure.objects.filter(event_id__in=ids):
         disclosures[disclosure.event_id].append(disclosure)
     ciphers = Ciphers()
+    erased = explained({event_id: [subject.subject_id for subject in subjects[event_id]] for event_id in ids})
     for row in rows:
         where, data = f"entry {row.index}", bytes(row.entry)
         try:
@@ -87,7 +90,9 @@ def entry_faults(rows: Sequence[Entry]) -> Iterator[Fault]:
             continue
         for what in _event_faults(event, data, parsed):
             yield Fault(where, what)
-        values = yield from _opened(where, row.event_id, parsed, disclosures[row.event_id], ciphers)
+        values = yield from _opened(
+            where, parsed, disclosures[row.event_id], ciphers, erased.get(row.event_id, frozenset())
+        )
         for what in _value_faults(event, subjects[row.event_id], values):
             yield Fault(where, what)
 
@@ -104,7 +109,7 @@ def _event_faults(event: Event, data: bytes, parsed: formats.Entry) -> Iterator[
 
 
 def _opened(
-    where: str, event_id: UUID, parsed: formats.Entry, rows: Sequence[Disclosure], ciphers: Ciphers
+    where: str, parsed: formats.Entry, rows: Sequence[Disclosure], ciphers: Ciphers, erased: frozenset[str]
 ) -> Generator[Fault, None, dict[str, Any]]:
     """Yields what does not open, and returns {field: value} of what does."""
     values: dict[str, Any] = {}
@@ -113,8 +118,10 @@ def _opened(
         if commitment is None:
             yield Fault(where, f"a value of {row.field} stands beside it, which it does not hold")
             continue
+        if row.field in erased:
+            yield Fault(where, f"its value of {row.field} was erased, and stands again")
         try:
-            plain = seal.unseal_with(ciphers.of(row.subject_id), f"{event_id}/{row.field}", bytes(row.sealed))
+            plain = seal.unseal_with(ciphers.of(row.subject_id), f"{row.event_id}/{row.field}", bytes(row.sealed))
             value = json.loads(plain[SALT_BYTES:])
             found = formats.commit(plain[:SALT_BYTES], row.field, value)
         except seal.SealBroken:
@@ -126,7 +133,7 @@ def _opened(
                 yield Fault(where, f"its value of {row.field} is not the one that was recorded")
             values[row.field] = value
     told = {row.field for row in rows}
-    for field in sorted(parsed.commitments.keys() - told):
+    for field in sorted(parsed.commitments.keys() - told - erased):
         yield Fault(where, f"its value of {field} is missing")
     return values
 

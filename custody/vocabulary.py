@@ -25,6 +25,7 @@ class Type(models.TextChoices):
     CREATE = "creation", _("Created")
     PACKAGE = "information package creation", _("Bundle made")
     EXPORT = "exporting", _("Exported")
+    DELETE = "deletion", _("Stored bytes deleted")
     # Ours: sanad/<term>.
     TAG = "sanad/tag", _("Linked to an incident")
     UNTAG = "sanad/untag", _("Link withdrawn")
@@ -56,6 +57,9 @@ class Type(models.TextChoices):
     ESTABLISH_SIGNER = "sanad/signer-establishment", _("Signer’s memory established anew")
     COSIGN = "sanad/cosignature", _("Ledger cosigned")
     ANCHOR = "sanad/anchor", _("Ledger timestamped")
+    REQUEST_ERASURE = "sanad/erasure-request", _("Erasure requested")
+    CLOSE_ERASURE = "sanad/erasure-closing", _("Erasure refused or withdrawn")
+    ERASE = "sanad/erasure", _("Erased")
 
     @property
     def premis(self) -> str | None:
@@ -83,6 +87,7 @@ _PREMIS_CODES = {
     "creation": "cre",
     "information package creation": "ipc",
     "exporting": "exp",
+    "deletion": "del",
 }
 
 

@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from accounts.permissions import NotNow, require, require_compartment
+from accounts.permissions import NotNow, Refused, require, require_compartment
 from custody import seal
 from custody.engine import SYSTEM, Subject, acting, record
 from custody.readings import record_reading
@@ -135,7 +135,7 @@ def describe_item(
     where a text names a witness.
     """
     with acting():
-        item = require(by, "item.describe", Item.objects.all(), lock=True, accession=accession)
+        item = _standing(by, "item.describe", accession, lock=True)
         if version is not None and version != version_of(item):
             raise NotNow(_("Somebody described this item meanwhile. Nothing of yours was saved yet."))
         before = described(item)
@@ -178,7 +178,7 @@ def place_from_device(*, by: User, at: datetime, accession: str, precision: str)
     Raises NotVisible, Refused, ValidationError, and NotNow when the device claims no position.
     """
     with acting():
-        item = require(by, "item.describe", Item.objects.all(), lock=True, accession=accession)
+        item = _standing(by, "item.describe", accession, lock=True)
         found = position(item.claims)
         if found is None:
             raise NotNow(_("The device claims no position."))
@@ -201,7 +201,7 @@ def open_record(*, by: User, at: datetime, accession: str) -> Item:
 def open_content(*, by: User, at: datetime, accession: str) -> Item:
     """Fetch an item to show its content; the event is written before the first byte leaves."""
     with acting():
-        item = require(by, "item.view_content", Item.objects.select_related("blob"), accession=accession)
+        item = _standing(by, "item.view_content", accession)
         _record_reading("content", by=by, at=at, item=item)
         return item
 
@@ -209,7 +209,7 @@ def open_content(*, by: User, at: datetime, accession: str) -> Item:
 def open_text(*, by: User, at: datetime, accession: str) -> Item:
     """Fetch an item to show its content as text. Raises NotNow when it is no text."""
     with acting():
-        item = require(by, "item.view_content", Item.objects.select_related("blob"), accession=accession)
+        item = _standing(by, "item.view_content", accession)
         if not is_text(item.media_type):
             raise NotNow(_("This item is not text. Open or download it instead."))
         _record_reading("text", by=by, at=at, item=item)
@@ -217,14 +217,19 @@ def open_text(*, by: User, at: datetime, accession: str) -> Item:
 
 
 def open_receipt(*, by: User, at: datetime, accession: str) -> Item:
-    """Fetch an item to give out the receipt of its reception."""
-    return open_record(by=by, at=at, accession=accession)
+    """Fetch an item to give out the receipt of its reception. Raises NotNow when its values were erased."""
+    item = open_record(by=by, at=at, accession=accession)
+    if item.erased_at is not None:
+        raise NotNow(
+            _("This item was erased, and with it the values of its receipt. One handed out before still counts.")
+        )
+    return item
 
 
 def open_preview(*, by: User, at: datetime, accession: str) -> Derivative:
     """Fetch the preview of an item's content. Raises NotVisible when there is none."""
     with acting():
-        item = require(by, "item.view_content", Item.objects.all(), accession=accession)
+        item = _standing(by, "item.view_content", accession)
         preview = require(
             by, "derivative.view", Derivative.objects.select_related("blob"), item=item, purpose="preview"
         )
@@ -235,7 +240,7 @@ def open_preview(*, by: User, at: datetime, accession: str) -> Derivative:
 def download_item(*, by: User, at: datetime, accession: str) -> Item:
     """Fetch an item to hand its bytes out as a file: each download is an event of its own."""
     with acting():
-        item = require(by, "item.download", Item.objects.select_related("blob"), accession=accession)
+        item = _standing(by, "item.download", accession)
         record(
             Type.DOWNLOAD,
             by=by,
@@ -303,7 +308,9 @@ def record_examination(
     """
     with acting():
         item = Item.objects.select_for_update().get(pk=item_id)
-        if item.examined_at is not None:
+        if item.examined_at is not None or item.erased_at is not None:
+            if preview is not None:
+                blobs.discard(preview[0])
             return item
         item.media_type = chosen(puremagic, libmagic)
         item.media_type_puremagic, item.media_type_libmagic = puremagic[:127], libmagic[:127]
@@ -382,6 +389,16 @@ def clean_name(name: str) -> str:
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     kept = "".join(character for character in last if unicodedata.category(character) not in _NO_NAME)
     return kept[:LONGEST_NAME].strip() or "unnamed"
+
+
+def _standing(by: User, permission: str, accession: str, *, lock: bool = False) -> Item:
+    """Fetch an item that was not erased. Raises NotVisible, Refused, and NotNow where only the tombstone is left."""
+    try:
+        return require(by, permission, Item.objects.select_related("blob"), lock=lock, accession=accession)
+    except Refused as refused:
+        if isinstance(refused.obj, Item) and refused.obj.erased_at is not None:
+            raise NotNow(_("This item was erased. Its page says when, and on what ground.")) from None
+        raise
 
 
 def _describe(item: Item, changes: Mapping[str, Any]) -> None:

@@ -3,10 +3,10 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
@@ -14,10 +14,13 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet, ViewSetMixin
 
 from accounts.models import User
-from accounts.permissions import can, compartments
+from accounts.permissions import can, compartments, require
 from custody.story import StoryLine, story
-from evidence import actions, queries
+from evidence import actions, erasure, queries
+from evidence.erasure_api import ErasureSerializer, NewErasureSerializer
+from evidence.erasure_api import router_entries as erasure_entries
 from evidence.media_types import UNKNOWN
+from evidence.models import Item
 from evidence.queries import Filters
 from evidence.receipts import receipt
 from evidence.serializers import (
@@ -168,14 +171,27 @@ class ItemViewSet(ViewSet):
         readable = can(user, "item.view_content", item)
         return Response([_line(line, readable) for line in story("item", item.pk)])
 
-    @extend_schema(
-        operation_id="items_receipt", responses=OpenApiResponse(OpenApiTypes.OBJECT, "receipt sanad/v1 with its proof")
-    )
+    @extend_schema(operation_id="items_receipt", responses={(200, "application/json"): OpenApiTypes.OBJECT})
     @action(detail=True, methods=["get"])
-    def receipt(self, request: Request, accession: str) -> Response:
-        """The receipt of its reception, with the ledger's proof once it is recorded."""
+    def receipt(self, request: Request, accession: str) -> HttpResponseBase:
+        """The receipt of its reception as a file to keep (`state`: pending, then recorded): save it byte for byte."""
         item = actions.open_receipt(by=_user(request), at=timezone.now(), accession=accession)
-        return Response(receipt(item))
+        made = receipt(item)
+        response = HttpResponse(made.file, content_type="application/json")
+        response["Content-Disposition"] = f'attachment; filename="{made.file_name}"'
+        response["Cache-Control"] = "private, no-store"
+        return response
+
+    @extend_schema(operation_id="items_erasure", request=NewErasureSerializer, responses={201: ErasureSerializer})
+    @action(detail=True, methods=["post"])
+    def erasure(self, request: Request, accession: str) -> Response:
+        """Ask that the item and its exact copies be erased; 409 with every objection. A second person decides."""
+        user = _user(request)
+        require(user, "item.request_erasure", Item.objects.all(), accession=accession)
+        given = NewErasureSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        made = erasure.request_erasure(by=user, at=timezone.now(), accession=accession, **given.validated_data)
+        return Response(ErasureSerializer(made).data, status=201)
 
     @staticmethod
     def _page_url(request: Request, name: str, mark: str) -> str | None:
@@ -195,10 +211,12 @@ def _line(line: StoryLine, readable: bool) -> dict[str, Any]:
         "agent_id": line.agent_id,
         "index": line.index,
         "recorded": line.recorded,
+        "erased": sorted(line.erased),
+        "lost": sorted(line.lost),
     }
     if readable:
         told["fields_opened"] = line.fields
     return told
 
 
-router_entries: list[tuple[str, type[ViewSetMixin], str]] = [("items", ItemViewSet, "item")]
+router_entries: list[tuple[str, type[ViewSetMixin], str]] = [("items", ItemViewSet, "item"), *erasure_entries]

@@ -1,9 +1,7 @@
-"""The bytes of an item: shown, previewed, read as text, downloaded; and the receipt of their reception.
+"""The bytes of an item: shown, previewed, read as text, downloaded.
 
 Each action writes its custody event before the first byte leaves.
 """
-
-import json
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -15,7 +13,6 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 from accounts.requests import person
 from evidence import actions, blobs, text
 from evidence.media_types import UNKNOWN
-from evidence.receipts import receipt as receipt_of
 from evidence.serving import file_name, served_as, stream
 
 
@@ -72,20 +69,3 @@ def download(request: HttpRequest, accession: str) -> HttpResponseBase:
         file_name=file_name(item),
         inline=False,
     )
-
-
-@require_GET
-def receipt(request: HttpRequest, accession: str) -> HttpResponse:
-    """The receipt to keep: text for people, ?format=json for programs."""
-    item = actions.open_receipt(by=person(request), at=timezone.now(), accession=accession)
-    found = receipt_of(item)
-    if request.GET.get("format") == "json":
-        response = HttpResponse(json.dumps(found, indent=2) + "\n", content_type="application/json")
-        name = f"{accession}-receipt.json"
-    else:
-        words = render(request, "evidence/receipt.txt", {"receipt": found}).content
-        response = HttpResponse(words, content_type="text/plain; charset=utf-8")
-        name = f"{accession}-receipt.txt"
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    response["Cache-Control"] = "private, no-store"
-    return response

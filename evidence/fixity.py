@@ -47,10 +47,12 @@ class Finding:
 
     @property
     def good(self) -> bool:
-        return self.outcome in (FixityOutcome.OK, FixityOutcome.PENDING)
+        return self.outcome in (FixityOutcome.OK, FixityOutcome.PENDING, FixityOutcome.ERASED)
 
 
-class _Wrong(Exception):
+class Wrong(Exception):
+    """Something is not as it was recorded: what kind of fault, and which."""
+
     def __init__(self, outcome: FixityOutcome, detail: str) -> None:
         super().__init__(detail)
         self.outcome, self.detail = outcome, detail
@@ -74,11 +76,17 @@ def find(item: Item) -> Finding:
     4. description: every described column follows from the reception and each later description.
     5. examination: types, device claims and the preview's bytes are those that were recorded when they were found.
     6. ledger: each of these events stands in the tree under a checkpoint signed with this archive's key.
+
+    Of an erased item evidence.tombstone tests that the ledger explains everything that is not there.
     """
+    if item.erased_at is not None:
+        from evidence import tombstone  # it tests by the same steps
+
+        return tombstone.find(item)
     steps: list[Step] = []
     digest = ""
     try:
-        digest = _digest(_blob(item))
+        digest = digest_of(_blob(item))
         steps.append(Step("bytes", True, digest))
         with transaction.atomic():
             # Every act on an item locks its row, so record and events are read as of one moment.
@@ -94,9 +102,9 @@ def find(item: Item) -> Finding:
             _same_derivatives(item, told)
             _same_last_check(item)
             steps.append(Step("examination", True, item.media_type))
-            waiting = [one for one in told if not _proved(one.event)]
+            waiting = [one for one in told if not proved(one.event)]
             steps.append(Step("ledger", not waiting, f"{len(told) - len(waiting)}/{len(told)}"))
-    except _Wrong as wrong:
+    except Wrong as wrong:
         return Finding(wrong.outcome, wrong.detail, digest, (*steps, Step(wrong.outcome, False, wrong.detail)))
     if waiting:
         detail = f"{len(waiting)} of {len(told)} events wait for the next signed checkpoint"
@@ -108,21 +116,22 @@ def _blob(item: Item) -> Blob:
     try:
         return item.blob
     except Blob.DoesNotExist:
-        raise _Wrong(FixityOutcome.RECORD, "the record's row of the stored bytes is gone") from None
+        raise Wrong(FixityOutcome.RECORD, "the record's row of the stored bytes is gone") from None
 
 
-def _digest(blob: Blob) -> str:
+def digest_of(blob: Blob) -> str:
+    """The digest of what stands in the store. Raises Wrong unless it is the blob's address."""
     address = blob.address
     try:
         digest = store.digest(address)
     except ValueError:
-        raise _Wrong(FixityOutcome.RECORD, "the record's address is not one of this store") from None
+        raise Wrong(FixityOutcome.RECORD, "the record's address is not one of this store") from None
     except store.Missing:
-        raise _Wrong(FixityOutcome.MISSING, f"no bytes stand at {address}") from None
+        raise Wrong(FixityOutcome.MISSING, f"no bytes stand at {address}") from None
     except store.StoreProblem as problem:
-        raise _Wrong(FixityOutcome.UNREADABLE, str(problem)) from None
+        raise Wrong(FixityOutcome.UNREADABLE, str(problem)) from None
     if digest != address:
-        raise _Wrong(FixityOutcome.CHANGED, f"the bytes at {address} now have SHA-256 {digest}")
+        raise Wrong(FixityOutcome.CHANGED, f"the bytes at {address} now have SHA-256 {digest}")
     return digest
 
 
@@ -137,9 +146,9 @@ def _told(item: Item) -> list[_Told]:
     told = [one for one in map(_open, events) if one.values["subjects"][0] == about]
     receptions = [one for one in told if one.event.type == Type.RECEIVE]
     if not receptions:
-        raise _Wrong(FixityOutcome.LEDGER, "no reception of this item is in the ledger")
+        raise Wrong(FixityOutcome.LEDGER, "no reception of this item is in the ledger")
     if len(receptions) > 1:
-        raise _Wrong(FixityOutcome.LEDGER, "more than one reception of this item is in the ledger")
+        raise Wrong(FixityOutcome.LEDGER, "more than one reception of this item is in the ledger")
     return [receptions[0], *(one for one in told if one is not receptions[0])]
 
 
@@ -147,26 +156,26 @@ def _open(event: Event) -> _Told:
     try:
         entry = parse_entry(bytes(event.entry))
     except EntryError as problem:
-        raise _Wrong(FixityOutcome.LEDGER, f"the entry of event {event.id} was changed: {problem}") from None
+        raise Wrong(FixityOutcome.LEDGER, f"the entry of event {event.id} was changed: {problem}") from None
     if (entry.type, entry.event_id, entry.outcome) != (event.type, event.id.hex, event.outcome):
-        raise _Wrong(FixityOutcome.LEDGER, f"the row of event {event.id} is not what its entry says")
+        raise Wrong(FixityOutcome.LEDGER, f"the row of event {event.id} is not what its entry says")
     try:
         fields = opened([event.id])[event.id]
     except seal.SealBroken as problem:
-        raise _Wrong(FixityOutcome.LEDGER, f"the values behind event {event.id} do not open: {problem}") from None
+        raise Wrong(FixityOutcome.LEDGER, f"the values behind event {event.id} do not open: {problem}") from None
     for field, commitment in entry.commitments.items():
         if field not in fields:
-            raise _Wrong(FixityOutcome.LEDGER, f"the value of {field} of event {event.id} is missing")
+            raise Wrong(FixityOutcome.LEDGER, f"the value of {field} of event {event.id} is missing")
         salt, value = fields[field]
         if commit(salt, field, value) != commitment:
-            raise _Wrong(FixityOutcome.LEDGER, f"the value of {field} of event {event.id} was changed")
+            raise Wrong(FixityOutcome.LEDGER, f"the value of {field} of event {event.id} was changed")
     return _Told(event, entry, {field: value for field, (_, value) in fields.items()})
 
 
 def _same_record(item: Item, reception: _Told) -> None:
     blob, stated = _blob(item), reception.values["object"] | reception.values.get("holding", {})
     if reception.entry.blob != blob.address:
-        raise _Wrong(FixityOutcome.RECORD, "the record points to other bytes than the ledger names")
+        raise Wrong(FixityOutcome.RECORD, "the record points to other bytes than the ledger names")
     for name, present in (
         ("accession", item.accession),
         ("sha256", item.sha256),
@@ -178,21 +187,21 @@ def _same_record(item: Item, reception: _Told) -> None:
         ("idempotency_key", str(item.idempotency_key) if item.idempotency_key else None),
     ):
         if name not in stated or stated[name] != present:
-            raise _Wrong(FixityOutcome.RECORD, f"{name} in the record is not what the ledger recorded at reception")
+            raise Wrong(FixityOutcome.RECORD, f"{name} in the record is not what the ledger recorded at reception")
     if reception.values["agent"]["id"] != str(item.received_by_id):
-        raise _Wrong(FixityOutcome.RECORD, "received_by in the record is not what the ledger recorded at reception")
+        raise Wrong(FixityOutcome.RECORD, "received_by in the record is not what the ledger recorded at reception")
     if reception.values["compartment"] != str(item.compartment_id):
-        raise _Wrong(FixityOutcome.RECORD, "compartment in the record is not what the ledger recorded at reception")
+        raise Wrong(FixityOutcome.RECORD, "compartment in the record is not what the ledger recorded at reception")
     _same_moment("received_at", item.received_at, reception.entry.ts)
     _same_key(blob)
     if blob.size != blobs.stored_size(item.size):
-        raise _Wrong(FixityOutcome.RECORD, "the stored size in the record does not follow from the size received")
+        raise Wrong(FixityOutcome.RECORD, "the stored size in the record does not follow from the size received")
     try:
         name = item.original_name
     except (seal.SealBroken, UnicodeDecodeError):
         name = ""
     if reception.values["original_name"] != name:
-        raise _Wrong(FixityOutcome.RECORD, "the sealed original name is not the one recorded at reception")
+        raise Wrong(FixityOutcome.RECORD, "the sealed original name is not the one recorded at reception")
 
 
 def _same_key(blob: Blob) -> None:
@@ -201,12 +210,12 @@ def _same_key(blob: Blob) -> None:
     except keys.KeyProblem:
         key = b""
     if blobs.key_commitment(key) != blob.key_commitment:
-        raise _Wrong(FixityOutcome.RECORD, "the key kept for the stored bytes is not the one committed to")
+        raise Wrong(FixityOutcome.RECORD, "the key kept for the stored bytes is not the one committed to")
 
 
 def _same_moment(name: str, moment: datetime | None, ts: str) -> None:
     if moment is None or timestamp(moment) != ts:
-        raise _Wrong(FixityOutcome.RECORD, f"{name} in the record is not the time the ledger recorded")
+        raise Wrong(FixityOutcome.RECORD, f"{name} in the record is not the time the ledger recorded")
 
 
 def _same_description(item: Item, told: list[_Told]) -> None:
@@ -218,15 +227,15 @@ def _same_description(item: Item, told: list[_Told]) -> None:
             expected.update(one.values["to"])
     for name, value in described(item).items():
         if expected.get(name) != value:
-            raise _Wrong(FixityOutcome.RECORD, f"{name} in the record is not what the ledger recorded last")
+            raise Wrong(FixityOutcome.RECORD, f"{name} in the record is not what the ledger recorded last")
     for prefix in ("created", "published", "collected"):
         try:
             dated = dates.parse(getattr(item, f"{prefix}_edtf"))
         except ValidationError:
-            raise _Wrong(FixityOutcome.RECORD, f"{prefix}_edtf in the record is not a date") from None
+            raise Wrong(FixityOutcome.RECORD, f"{prefix}_edtf in the record is not a date") from None
         for end, day in (("earliest", dated.earliest), ("latest", dated.latest)):
             if getattr(item, f"{prefix}_{end}") != day:
-                raise _Wrong(FixityOutcome.RECORD, f"{prefix}_{end} in the record does not follow from {prefix}_edtf")
+                raise Wrong(FixityOutcome.RECORD, f"{prefix}_{end} in the record does not follow from {prefix}_edtf")
 
 
 def _same_examination(item: Item, told: list[_Told]) -> None:
@@ -235,7 +244,7 @@ def _same_examination(item: Item, told: list[_Told]) -> None:
     if identified:
         _same_moment("examined_at", item.examined_at, identified[-1].entry.ts)
     elif item.examined_at is not None:
-        raise _Wrong(FixityOutcome.RECORD, "examined_at in the record has no examination in the ledger")
+        raise Wrong(FixityOutcome.RECORD, "examined_at in the record has no examination in the ledger")
     for name, column in (
         ("media_type", "media_type"),
         ("puremagic", "media_type_puremagic"),
@@ -244,7 +253,7 @@ def _same_examination(item: Item, told: list[_Told]) -> None:
         ("problem", "examination_problem"),
     ):
         if (getattr(item, column) or None) != (stated.get(name) or None):
-            raise _Wrong(FixityOutcome.RECORD, f"{column} in the record is not what the ledger recorded last")
+            raise Wrong(FixityOutcome.RECORD, f"{column} in the record is not what the ledger recorded last")
     extracted = [one.values["to"]["sha256"] for one in told if one.event.type == Type.EXTRACT]
     try:
         sealed = item.sealed_claims
@@ -252,25 +261,25 @@ def _same_examination(item: Item, told: list[_Told]) -> None:
     except seal.SealBroken:
         claims = b""
     if extracted[-1:] != ([] if claims is None else [hashlib.sha256(claims).hexdigest()]):
-        raise _Wrong(FixityOutcome.RECORD, "the sealed device claims are not those recorded when they were read")
+        raise Wrong(FixityOutcome.RECORD, "the sealed device claims are not those recorded when they were read")
 
 
 def _same_derivatives(item: Item, told: list[_Told]) -> None:
     made = {one.values["object"]["purpose"]: one for one in told if one.event.type == Type.CREATE}
     kept = {row.purpose: row for row in Derivative.objects.filter(item=item).select_related("blob")}
     if set(made) != set(kept):
-        raise _Wrong(FixityOutcome.RECORD, "the derivatives in the record are not those the ledger recorded")
+        raise Wrong(FixityOutcome.RECORD, "the derivatives in the record are not those the ledger recorded")
     for purpose, one in made.items():
         row, stated = kept[purpose], one.values["object"]
         columns = (row.blob.address, row.sha256, row.size, row.media_type, row.tool)
         if columns != (one.entry.blob, stated["sha256"], stated["size"], stated["media_type"], stated["tool"]):
-            raise _Wrong(FixityOutcome.RECORD, f"the {purpose} in the record is not the one the ledger recorded")
+            raise Wrong(FixityOutcome.RECORD, f"the {purpose} in the record is not the one the ledger recorded")
         _same_moment(f"made_at of the {purpose}", row.made_at, one.entry.ts)
         _same_key(row.blob)
         try:
-            _digest(row.blob)
-        except _Wrong as wrong:
-            raise _Wrong(wrong.outcome, f"{purpose}: {wrong.detail}") from None
+            digest_of(row.blob)
+        except Wrong as wrong:
+            raise Wrong(wrong.outcome, f"{purpose}: {wrong.detail}") from None
 
 
 def _same_last_check(item: Item) -> None:
@@ -283,28 +292,29 @@ def _same_last_check(item: Item) -> None:
     if newest is None and len(checks) == NEWEST_CHECKS:
         return
     if (item.last_outcome or None) != (newest.values["to"]["outcome"] if newest else None):
-        raise _Wrong(FixityOutcome.RECORD, "last_outcome in the record is not that of the last check in the ledger")
+        raise Wrong(FixityOutcome.RECORD, "last_outcome in the record is not that of the last check in the ledger")
     if newest is not None:
         _same_moment("last_verified_at", item.last_verified_at, newest.entry.ts)
     elif item.last_verified_at is not None:
-        raise _Wrong(FixityOutcome.RECORD, "last_verified_at in the record has no check in the ledger")
+        raise Wrong(FixityOutcome.RECORD, "last_verified_at in the record has no check in the ledger")
 
 
-def _proved(event: Event) -> bool:
+def proved(event: Event) -> bool:
+    """Whether a signed head covers the event; False while it waits. Raises Wrong when the ledger does not hold it."""
     try:
         proof = proof_of(event.id)
     except ProofError as problem:
-        raise _Wrong(FixityOutcome.LEDGER, f"the tree does not prove event {event.id}: {problem}") from None
+        raise Wrong(FixityOutcome.LEDGER, f"the tree does not prove event {event.id}: {problem}") from None
     if proof is None:
         # The sequencer moves an event from one table to the other in one transaction: asked in this order, an event
         # that is in neither has lost its entry.
         if not (Pending.objects.filter(event_id=event.id).exists() or Leaf.objects.filter(event_id=event.id).exists()):
-            raise _Wrong(FixityOutcome.LEDGER, f"event {event.id} has no entry in the ledger and none is pending")
+            raise Wrong(FixityOutcome.LEDGER, f"event {event.id} has no entry in the ledger and none is pending")
         return False
     if proof.entry != bytes(event.entry):
-        raise _Wrong(FixityOutcome.LEDGER, f"entry {proof.index} is not the event's own entry")
+        raise Wrong(FixityOutcome.LEDGER, f"entry {proof.index} is not the event's own entry")
     try:
         check_checkpoint(proof.checkpoint)
     except ValueError as problem:
-        raise _Wrong(FixityOutcome.LEDGER, str(problem)) from None
+        raise Wrong(FixityOutcome.LEDGER, str(problem)) from None
     return True

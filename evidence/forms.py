@@ -7,8 +7,8 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from evidence.description import DESCRIBED, version_of
-from evidence.models import Item
-from evidence.vocabulary import DateBasis, Kind, Precision
+from evidence.models import Erasure, Item
+from evidence.vocabulary import DateBasis, ErasureGround, Kind, Precision
 
 MOST_SELECTED = 200
 EDTF_HELP = _(
@@ -139,6 +139,28 @@ class BulkDescribeForm(forms.Form):
         if "graphic" in given:
             given["graphic"] = given["graphic"] == "yes"
         return given
+
+
+class ErasureForm(forms.ModelForm[Erasure]):
+    """On what ground something shall be erased, and why."""
+
+    ground = forms.ChoiceField(label=_("ground"), choices=ErasureGround.choices, widget=forms.RadioSelect)
+
+    class Meta:
+        model = Erasure
+        fields = ("ground", "reason")
+        widgets = {"reason": forms.Textarea(attrs={"rows": 3, "dir": "auto"})}
+
+    def _post_clean(self) -> None:
+        """The action writes."""
+
+
+class RefuseErasureForm(forms.Form):
+    """Why it stays."""
+
+    reason = forms.CharField(
+        label=_("Why it stays"), max_length=500, widget=forms.Textarea(attrs={"rows": 2, "dir": "auto"})
+    )
 
 
 def selected(data: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 
 EXAMINE = "evidence.tasks.examine"
+FINISH_ERASURE = "evidence.tasks.finish_erasure"
 
 
 def defer_examination(item_id: UUID, *, again: bool = False) -> None:
@@ -20,3 +21,11 @@ def defer_examination(item_id: UUID, *, again: bool = False) -> None:
     # The savepoint: being asked for already must not break the caller's transaction.
     with contextlib.suppress(AlreadyEnqueued), transaction.atomic():
         task.defer(item_id=str(item_id))
+
+
+def defer_finishing(erasure_id: UUID) -> None:
+    """Put the clearing of what an erasure left outside its transaction in the queue."""
+    name = f"erasure/{erasure_id}"
+    task = app.configure_task(FINISH_ERASURE, lock=name, queueing_lock=name)
+    with contextlib.suppress(AlreadyEnqueued), transaction.atomic():
+        task.defer(erasure_id=str(erasure_id))

@@ -4,15 +4,25 @@ import json
 import uuid
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.core.validators import MaxLengthValidator, MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Compartment
 from custody import seal
 from evidence.search import SEARCHED
-from evidence.vocabulary import DateBasis, FixityOutcome, Kind, Method, Precision, SourceKind
+from evidence.vocabulary import (
+    DateBasis,
+    ErasureGround,
+    ErasureState,
+    FixityOutcome,
+    Kind,
+    Method,
+    Precision,
+    SourceKind,
+)
 
 
 class Located(models.Model):
@@ -51,7 +61,10 @@ class Located(models.Model):
 
 
 class Blob(models.Model):
-    """Stored encrypted bytes, addressed by the SHA-256 of the ciphertext. Written once, never changed."""
+    """Stored encrypted bytes, addressed by the SHA-256 of the ciphertext. Written once, never changed.
+
+    Once erased, address and key commitment stay, as they do in the ledger; the wrapped key is empty.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     address = models.CharField(max_length=64, unique=True)
@@ -134,6 +147,7 @@ class Item(Located):
 
     last_verified_at = models.DateTimeField(null=True, blank=True)
     last_outcome = models.CharField(max_length=12, blank=True, choices=FixityOutcome.choices)
+    erased_at = models.DateTimeField(null=True, blank=True)
 
     search = models.GeneratedField(expression=SEARCHED, output_field=models.TextField(), db_persist=True)
 
@@ -207,3 +221,38 @@ class FixityCheck(models.Model):
 
     def __str__(self) -> str:
         return f"{self.item_id} {self.outcome}"
+
+
+class Erasure(models.Model):
+    """One person's request to erase an item with every exact copy of it, and a second person's decision."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    item = models.ForeignKey(Item, models.PROTECT, related_name="erasures")
+    accessions = ArrayField(models.CharField(max_length=30), help_text="the item and its exact copies, as requested")
+    ground = models.CharField(_("ground"), max_length=20, choices=ErasureGround.choices)
+    reason = models.TextField(
+        _("reason"),
+        max_length=2_000,
+        validators=[MaxLengthValidator(2_000)],
+        help_text=_("It outlives the item: say nothing of what the item shows, and no name."),
+    )
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    requested_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    state = models.CharField(max_length=10, choices=ErasureState.choices, default=ErasureState.WAITING)
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decision = models.CharField(_("reason"), max_length=500, blank=True)
+    objects_left = ArrayField(models.CharField(max_length=64), default=list, help_text="addresses still to be deleted")
+    finished_at = models.DateTimeField(
+        null=True, blank=True, help_text="when the last trace outside the ledger was gone"
+    )
+
+    class Meta:
+        ordering = ["-requested_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["item"], condition=models.Q(state="waiting"), name="erasure_asked_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.item_id} {self.state}"

@@ -17,7 +17,7 @@ from custody.vocabulary import Outcome, Type
 from evidence.description import DESCRIBED
 from evidence.models import Item
 from evidence.text import spelled
-from evidence.vocabulary import FixityOutcome
+from evidence.vocabulary import ErasureGround, FixityOutcome
 
 LONGEST_SHOWN = 300  # characters of a value in the story
 NOTHING = "–"
@@ -45,6 +45,16 @@ def told(story: Sequence[StoryLine], *, readable: bool) -> list[dict[str, Any]]:
 
 def _sentence(line: StoryLine, readable: bool) -> str:
     to, obj = _mapping(line.fields.get("to")), _mapping(line.fields.get("object"))
+    if line.lost:
+        return _("Recorded values are missing here, and no erasure explains it. Verify this item.")
+    if line.type == Type.REQUEST_ERASURE:
+        return _("Ground: %(ground)s.") % {"ground": _ground(to)}
+    if line.type == Type.ERASE:
+        return _("Two persons decided it. Ground: %(ground)s.") % {"ground": _ground(to)}
+    if line.type in (Type.CLOSE_ERASURE, Type.DELETE):
+        return ""
+    if line.erased:
+        return _("The values recorded here were erased.")
     if line.type == Type.RECEIVE:
         size = in_units(int(obj.get("size", 0)))
         first = _mapping(line.fields.get("holding")).get("duplicate_of")
@@ -83,8 +93,23 @@ def _sentence(line: StoryLine, readable: bool) -> str:
     return str(line.fields.get("purpose", "")) if readable else ""
 
 
+def _ground(to: Mapping[str, Any]) -> str:
+    ground = str(to.get("ground", ""))
+    return str(ErasureGround(ground).label) if ground in ErasureGround.values else NOTHING
+
+
 def _details(line: StoryLine, readable: bool) -> list[tuple[Any, Any]]:
     rows: list[tuple[Any, Any]] = []
+    if line.type in (Type.REQUEST_ERASURE, Type.CLOSE_ERASURE, Type.ERASE, Type.DELETE):
+        destroyed = _mapping(line.fields.get("erased"))
+        if line.type == Type.ERASE:
+            rows.append((_("events whose values were destroyed"), str(len(_mapping(destroyed.get("values"))))))
+            rows += [
+                (_("destroyed ciphertext, SHA-256"), _mono(blob))
+                for content in destroyed.get("content", [])
+                for blob in content["blobs"]
+            ]
+        return [*rows, (_("event"), _mono(str(line.event_id)))]
     obj = _mapping(line.fields.get("object"))
     for name, label in (("accession", _("accession number")), ("sha256", "SHA-256"), ("sha512", "SHA-512")):
         if obj.get(name):

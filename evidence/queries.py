@@ -63,10 +63,13 @@ class Filters:
 
 
 def library(user: Any, filters: Filters) -> QuerySet[Item]:
-    """The items the person sees. A filter on what people say of items looks only where the person may read that."""
+    """The items the person sees, without those that were erased.
+
+    A filter on what people say of items looks only where the person may read that.
+    """
     readable = permitted(user, "item.view_content", Item.objects.all())
     said = _said(filters)
-    items = permitted(user, "item.view", Item.objects.all()).filter(_known(filters))
+    items = permitted(user, "item.view", Item.objects.filter(erased_at__isnull=True)).filter(_known(filters))
     if said is not None:
         items = items.filter(said, pk__in=readable.values("pk"))
     if filters.q:

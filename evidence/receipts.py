@@ -1,44 +1,112 @@
-"""The receipt of a reception: what whoever sent a file keeps, and can prove without this archive."""
+"""The receipt of a reception: what whoever sent a file keeps, and can prove without this archive.
 
-import base64
-from typing import Any
+One file in the form of docs/spec/ledger.md section 16. It is pending until a signed head covers the reception, and
+recorded from then on. Whoever has the recorded one needs nothing of us: `sanad-verify receipt FILE` checks it, also
+when the item was erased or the archive is gone.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
 
 from django.conf import settings
 
-from custody.engine import opened, timestamp
+from custody.engine import opened
 from custody.models import Event, EventSubject
-from custody.proof import proof_of
+from custody.proof import Proof, proof_of
 from custody.signer import vkey
 from custody.vocabulary import Type
 from evidence.models import Item
+from ledger.note import fingerprint
 from ledger.proof import format_proof
+from ledger.receipt import format_receipt
+
+SUFFIX = ".receipt.json"
+RECORDED_WITHIN = 30.0  # seconds to wait for the ledger before a receipt is written as pending
+ASK_EVERY = 0.25  # seconds
 
 
-def receipt(item: Item) -> dict[str, Any]:
-    """The receipt as JSON values: digests, accession, time, and the ledger's word for them.
+@dataclass(frozen=True)
+class Receipt:
+    """What a receipt says, for people. `index` and `signed_at` are None while it is pending."""
 
-    `proof` is a C2SP tlog-proof with the signed checkpoint once the reception is recorded; `entry` the exact bytes of
-    the ledger entry, base64; `opened` the salt and value behind its commitment to the object. No name, no title.
-    """
-    event = Event.objects.get(
-        type=Type.RECEIVE,
-        id__in=EventSubject.objects.filter(kind="item", subject_id=item.id).values("event_id"),
-    )
-    salt, value = opened([event.id])[event.id]["object"]
+    accession: str
+    event_id: UUID
+    received_at: datetime
+    size: int
+    sha256: str
+    sha512: str
+    archive: str
+    fingerprint: str
+    index: int | None
+    head: int | None
+    signed_at: datetime | None
+    file: bytes
+
+    @property
+    def recorded(self) -> bool:
+        return self.index is not None
+
+    @property
+    def file_name(self) -> str:
+        return self.accession + SUFFIX
+
+
+def receipt(item: Item) -> Receipt:
+    """The receipt of an item's reception as it stands now, with the file to keep. It holds no name and no title."""
+    event = reception_of(item)
     proof = proof_of(event.id)
-    return {
-        "receipt": "sanad/v1",
-        "archive": settings.SANAD_ORIGIN,
-        "verifier_key": vkey(),
-        "accession": item.accession,
-        "received_at": timestamp(item.received_at),
-        "size": item.size,
-        "sha256": item.sha256,
-        "sha512": item.sha512,
-        "event": str(event.id),
-        "state": "recorded" if proof else "pending",
-        "index": proof.index if proof else None,
-        "entry": base64.b64encode(bytes(event.entry)).decode(),
-        "opened": {"object": {"salt": salt.hex(), "value": value}},
-        "proof": format_proof(proof.index, proof.path, proof.checkpoint.note) if proof else None,
-    }
+    key = vkey()
+    return Receipt(
+        accession=item.accession,
+        event_id=event.id,
+        received_at=item.received_at,
+        size=item.size,
+        sha256=item.sha256,
+        sha512=item.sha512,
+        archive=settings.SANAD_ORIGIN,
+        fingerprint=fingerprint(key),
+        index=proof.index if proof else None,
+        head=proof.checkpoint.size if proof else None,
+        signed_at=proof.checkpoint.signed_at if proof else None,
+        file=_file(event, proof, key),
+    )
+
+
+def reception_of(item: Item) -> Event:
+    """The event with which the item came."""
+    about = EventSubject.objects.filter(kind="item", subject_id=item.id).values("event_id")
+    return Event.objects.get(type=Type.RECEIVE, id__in=about)
+
+
+def is_recorded(item: Item) -> bool:
+    """Whether a signed head covers the reception."""
+    return proof_of(reception_of(item).id) is not None
+
+
+def write_receipts(items: Iterable[Item], folder: Path) -> Mapping[str, bool]:
+    """Write each item's receipt into the folder: {accession: recorded}. Waits up to RECORDED_WITHIN seconds in all.
+
+    A recorded receipt is never overwritten by a pending one. Raises OSError.
+    """
+    deadline = time.monotonic() + RECORDED_WITHIN
+    states: dict[str, bool] = {}
+    for item in items:
+        made = receipt(item)
+        while not made.recorded and time.monotonic() < deadline:
+            time.sleep(ASK_EVERY)
+            made = receipt(item)
+        states[item.accession] = made.recorded
+        target = folder / made.file_name
+        if made.recorded or not target.exists():
+            target.write_bytes(made.file)
+    return states
+
+
+def _file(event: Event, proof: Proof | None, key: str) -> bytes:
+    told = {"object": opened([event.id])[event.id]["object"]}
+    text = format_proof(proof.index, proof.path, proof.checkpoint.note) if proof else None
+    return format_receipt(bytes(event.entry), told, key, text)

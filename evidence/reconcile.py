@@ -32,7 +32,7 @@ def reconcile(*, remove: bool, older_than: timedelta = STAGING_LIFE) -> Reconcil
     """
     found = Reconciled()
     before = time.time() - older_than.total_seconds()
-    blobs = Blob.objects.select_related("item", "derivative__item")
+    blobs = Blob.objects.exclude(wrapped_key=b"").select_related("item", "derivative__item")
     for blob in blobs.order_by("pk").iterator(chunk_size=BATCH):
         found.rows += 1
         if not _stands(blob):
@@ -54,13 +54,15 @@ def reconcile(*, remove: bool, older_than: timedelta = STAGING_LIFE) -> Reconcil
 
 
 def _leftovers(addresses: list[str], before: float, remove: bool, found: Reconciled) -> None:
-    known = set(Blob.objects.filter(address__in=addresses).values_list("address", flat=True))
+    # An erased blob's bytes are nobody's: a file put back from a backup goes with the other leftovers.
+    held = Blob.objects.exclude(wrapped_key=b"")
+    known = set(held.filter(address__in=addresses).values_list("address", flat=True))
     for address in addresses:
         path = store.path_of(address)
         if address in known or not _older(path, before):
             continue
         found.without_row.append(address)
-        if remove and not Blob.objects.filter(address=address).exists():
+        if remove and not held.filter(address=address).exists():
             path.unlink(missing_ok=True)
             found.removed += 1
 

@@ -22,6 +22,7 @@ class ItemRowSerializer(serializers.Serializer[Item]):
     duplicate_of = serializers.CharField(allow_null=True, help_text="accession number of the first with these bytes")
     last_verified_at = serializers.DateTimeField(allow_null=True)
     last_outcome = serializers.ChoiceField(choices=FixityOutcome.choices, allow_blank=True)
+    erased_at = serializers.DateTimeField(allow_null=True, help_text="then nothing else is told of it")
     readable = serializers.BooleanField()
     media_type = serializers.CharField(required=False)
     type_conflict = serializers.BooleanField(required=False)
@@ -58,6 +59,7 @@ def as_row(item: Item, *, readable: bool) -> dict[str, Any]:
         "duplicate_of": item.duplicate_of.accession if item.duplicate_of else None,
         "last_verified_at": item.last_verified_at,
         "last_outcome": item.last_outcome,
+        "erased_at": item.erased_at,
         "readable": readable,
     }
     if readable:
@@ -131,6 +133,10 @@ class CustodyLineSerializer(serializers.Serializer[Any]):
     agent_id = serializers.UUIDField()
     index = serializers.IntegerField(allow_null=True)
     recorded = serializers.BooleanField(help_text="a signed checkpoint covers it")
+    erased = serializers.ListField(child=serializers.CharField(), help_text="values that an erasure destroyed")
+    lost = serializers.ListField(
+        child=serializers.CharField(), help_text="values that are missing, unexplained: a fault"
+    )
     fields_opened = serializers.DictField(required=False)
 
 

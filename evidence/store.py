@@ -73,6 +73,17 @@ def digest(address: str) -> str:
     return hasher.hexdigest()
 
 
+def remove(address: str) -> None:
+    """Take the bytes of an address away, durably. What is gone already stays gone. Raises StoreProblem."""
+    path = path_of(address)
+    try:
+        path.unlink(missing_ok=True)
+        if path.parent.is_dir():
+            _fsync_folder(path.parent)
+    except OSError as problem:
+        raise StoreProblem(f"the store could not delete: {problem.strerror}") from problem
+
+
 def addresses() -> Iterator[str]:
     """Every address that has bytes, for the reconciler."""
     root = Path(settings.SANAD_STORE)

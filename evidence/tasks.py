@@ -8,9 +8,10 @@ from django.utils import timezone
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
-from evidence import blobs, jobs, reconcile, sandbox
+from evidence import blobs, erasure, jobs, leftovers, reconcile, sandbox
 from evidence.actions import record_examination
-from evidence.models import Item
+from evidence.models import Erasure, Item
+from evidence.vocabulary import ErasureState
 
 log = logging.getLogger("evidence.tasks")
 TOOL = "Pillow, WebP of at most 1280 pixels"
@@ -26,7 +27,7 @@ def examine(item_id: str) -> None:
     Runs again, with growing pauses, when the store or the database fails; asked again later it changes nothing.
     """
     item = Item.objects.select_related("blob").filter(pk=UUID(item_id)).first()
-    if item is None or item.examined_at is not None:
+    if item is None or item.examined_at is not None or item.erased_at is not None:
         return
     try:
         found = sandbox.examine(blobs.read_blob(item.blob))
@@ -49,9 +50,30 @@ def examine(item_id: str) -> None:
 @app.task(name="evidence.tasks.examine_left_lying", queueing_lock="examine_left_lying", pass_context=False)
 def examine_left_lying(timestamp: int) -> None:
     """Ask again for the examination of items that have had none for a while, whatever became of their jobs."""
-    overdue = Item.objects.filter(examined_at__isnull=True, received_at__lt=timezone.now() - LEFT_LYING)
+    waiting = Item.objects.filter(examined_at__isnull=True, erased_at__isnull=True)
+    overdue = waiting.filter(received_at__lt=timezone.now() - LEFT_LYING)
     for item_id in overdue.order_by("received_at").values_list("pk", flat=True)[:MOST_AT_ONCE]:
         jobs.defer_examination(item_id, again=True)
+
+
+@app.task(name=jobs.FINISH_ERASURE, retry=RetryStrategy(max_attempts=8, exponential_wait=2))
+def finish_erasure(erasure_id: str) -> None:
+    """Clear what an erasure left outside its transaction, then record that it is finished. Asking twice is once."""
+    found = Erasure.objects.get(pk=UUID(erasure_id))
+    if found.state != ErasureState.DONE or found.finished_at is not None:
+        return
+    leftovers.clear(found)
+    leftovers.scrub_tables()
+    erasure.finish_erasure(at=timezone.now(), erasure_id=found.id)
+
+
+@app.periodic(cron="*/5 * * * *")
+@app.task(name="evidence.tasks.finish_left_lying", queueing_lock="finish_left_lying", pass_context=False)
+def finish_left_lying(timestamp: int) -> None:
+    """Ask again for the finishing of erasures whose job was lost or gave up."""
+    for found in Erasure.objects.filter(state=ErasureState.DONE, finished_at__isnull=True):
+        log.warning("an erasure is not finished yet and goes on")
+        jobs.defer_finishing(found.id)
 
 
 @app.periodic(cron="* * * * *")

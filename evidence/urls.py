@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path, register_converter
 
-from evidence import content_views, views
+from evidence import content_views, erasure_views, receipt_views, views
 
 
 class AccessionConverter:
@@ -23,7 +23,14 @@ app_name = "evidence"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.library, name="library"),
     path("describe/", views.describe_selected, name="describe_selected"),
+    path("sanad-verify.pyz", receipt_views.verifier, name="verifier"),
+    path("erasures/", erasure_views.erasures, name="erasures"),
+    path("erasures/<uuid:erasure_id>/", erasure_views.erasure, name="erasure"),
+    path("erasures/<uuid:erasure_id>/approve/", erasure_views.approve, name="approve_erasure"),
+    path("erasures/<uuid:erasure_id>/refuse/", erasure_views.refuse, name="refuse_erasure"),
+    path("erasures/<uuid:erasure_id>/withdraw/", erasure_views.withdraw, name="withdraw_erasure"),
     path("<accession:accession>/", views.item, name="item"),
+    path("<accession:accession>/erasure/", erasure_views.request_erasure, name="request_erasure"),
     path("<accession:accession>/describe/", views.describe, name="describe"),
     path("<accession:accession>/place/", views.place_from_device, name="place_from_device"),
     path("<accession:accession>/verify/", views.verify, name="verify"),
@@ -31,5 +38,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<accession:accession>/preview/", content_views.preview, name="preview"),
     path("<accession:accession>/text/", content_views.read_text, name="text"),
     path("<accession:accession>/download/", content_views.download, name="download"),
-    path("<accession:accession>/receipt/", content_views.receipt, name="receipt"),
+    path("<accession:accession>/receipt/", receipt_views.receipt, name="receipt"),
+    path("<accession:accession>/receipt/state/", receipt_views.state, name="receipt_state"),
+    path("<accession:accession>/receipt/file/", receipt_views.receipt_file, name="receipt_file"),
+    path("<accession:accession>/receipt/words/", receipt_views.receipt_words, name="receipt_words"),
 ]

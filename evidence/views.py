@@ -21,9 +21,10 @@ from custody.story import story
 from evidence import actions, blobs, listing, queries, text
 from evidence.claims import position
 from evidence.claims import rows as claim_rows
+from evidence.erasure_views import tombstone
 from evidence.forms import BulkDescribeForm, DescribeForm, PlaceFromDeviceForm, selected
 from evidence.media_types import PDF, inline_type, is_text
-from evidence.models import Item
+from evidence.models import Erasure, Item
 from evidence.narrative import told
 from evidence.queries import Filters
 from evidence.readiness import readiness
@@ -99,6 +100,8 @@ def item(request: HttpRequest, accession: str) -> HttpResponse:
     """One item: what it is, what people say, what the device claims, its digests, its readiness, its custody."""
     user = person(request)
     record = actions.open_record(by=user, at=timezone.now(), accession=accession)
+    if record.erased_at is not None:
+        return tombstone(request, record)
     may = allowed(user, record)
     readable = "item.view_content" in may
     everything = request.GET.get("custody") == "all"
@@ -113,6 +116,9 @@ def item(request: HttpRequest, accession: str) -> HttpResponse:
         "recorded": any(line.index is not None and line.recorded for line in lines if line.type == "ingestion"),
         "panels": panels("item", user, record, request),
         "trail": [(_("Library"), reverse("evidence:library"))] if readable else [],
+        "erasure": permitted(
+            user, "erasure.view", Erasure.objects.filter(state="waiting", accessions__contains=[accession])
+        ).first(),
     }
     if readable:
         context |= _content_context(user, record, lines, "item.describe" in may)
@@ -229,7 +235,7 @@ def describe(request: HttpRequest, accession: str) -> HttpResponse:
 def verify(request: HttpRequest, accession: str) -> HttpResponse:
     """Test the item now; the page that follows shows each step."""
     check = actions.verify_item(by=person(request), at=timezone.now(), accession=accession)
-    tell = messages.success if check.outcome in ("ok", "pending") else messages.error
+    tell = messages.success if check.outcome in ("ok", "pending", "erased") else messages.error
     tell(request, check.get_outcome_display())
     return redirect(reverse("evidence:item", args=[accession]) + "#verification")
 

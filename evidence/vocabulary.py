@@ -78,3 +78,24 @@ class FixityOutcome(models.TextChoices):
     RECORD = "record", _("The database record differs from the ledger")
     LEDGER = "ledger", _("The ledger does not prove the reception")
     PENDING = "pending", _("Not yet inside a signed checkpoint")
+    ERASED = "erased", _("Erased, and the ledger explains every absence")
+
+
+class ErasureGround(models.TextChoices):
+    """Why something may, or must, be erased. It is shown for good in the place of the item."""
+
+    CONSENT = "consent", _("Consent was withdrawn")
+    PERSON = "person", _("A person it concerns asked for it")
+    SAFETY = "safety", _("It puts somebody in danger")
+    UNLAWFUL = "unlawful", _("It was obtained or is held without a right to it")
+    ORDER = "order", _("A court or an authority ordered it")
+    PURPOSE = "purpose", _("It serves none of the archive's purposes")
+
+
+class ErasureState(models.TextChoices):
+    """How far a request for erasure has come."""
+
+    WAITING = "waiting", _("Waits for a second person")
+    WITHDRAWN = "withdrawn", _("Withdrawn")
+    REFUSED = "refused", _("Refused")
+    DONE = "done", _("Erased")

@@ -6,6 +6,8 @@ class IncidentsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from incidents import pages, policies  # noqa: F401  registers the permissions
+        from evidence import erasure_parts
+        from incidents import erasing, pages, policies  # noqa: F401  registers the permissions
 
         pages.register()
+        erasure_parts.register(erasing.PART)

@@ -89,6 +89,8 @@ def require_intake(by: User, at: datetime, intake_id: UUID | str) -> Intake:
     intake = require(by, "intake.view", Intake.objects.select_related("incident"), pk=intake_id)
     if at - intake.created_at > INTAKE_LIFE:
         raise NotNow(_("This intake is more than seven days old. Describe the files again and start a new one."))
+    if not intake.sealed:
+        raise NotNow(_("What this intake announced was erased. Describe the files again and start a new one."))
     require_not_closed(intake.incident)
     return intake
 

@@ -96,4 +96,4 @@ class RunResult(models.Model):
 
     @property
     def good(self) -> bool:
-        return self.outcome in (FixityOutcome.OK, FixityOutcome.PENDING)
+        return self.outcome in (FixityOutcome.OK, FixityOutcome.PENDING, FixityOutcome.ERASED)

@@ -102,9 +102,14 @@ def verifiable(user: User) -> QuerySet[Item]:
     return permitted(user, "item.verify", Item.objects.all())
 
 
+def covered(user: User) -> QuerySet[Item]:
+    """The items that figures count: an erased one has nothing to verify, and counts where its absence is a fault."""
+    return verifiable(user).filter(Q(erased_at__isnull=True) | Q(last_outcome__in=FAILED))
+
+
 def behind(user: User, figure: Figure, compartment: Compartment | None) -> QuerySet[Item]:
     """The items behind a figure, by accession number."""
-    items = verifiable(user).filter(condition(figure, timezone.now()))
+    items = covered(user).filter(condition(figure, timezone.now()))
     if compartment is not None:
         items = items.filter(compartment=compartment)
     return items.select_related("compartment").order_by("accession")
@@ -117,7 +122,7 @@ def coverage(user: User) -> list[Coverage]:
     counts["figure_ALL"] = Count("pk")
     checked = Q(last_outcome=FixityOutcome.OK)
     rows = (
-        verifiable(user)
+        covered(user)
         .order_by()
         .values("compartment_id")
         .annotate(**counts, oldest=Min("last_verified_at", filter=checked))

@@ -28,6 +28,7 @@ from verification.vocabulary import Figure, State
 
 #: The steps of evidence.fixity.find, in its order.
 STEPS = ("bytes", "reception", "record", "description", "examination", "ledger")
+TOMBSTONE_STEPS = ("erasure", "absence", "cleared", "destroyed", "ledger")
 _FOLLOWED = {
     State.QUEUED: "waiting",
     State.RUNNING: "running",
@@ -93,11 +94,22 @@ def steps(item: Item, check: FixityCheck | None) -> list[Shown]:
         "description": (_("The description"), _("What is said of the item follows from the acts in the ledger.")),
         "examination": (_("The examination"), _("Types, device claims and preview are those that were recorded.")),
         "ledger": (_("The signed ledger"), _("Each of these acts stands in the tree under a signed checkpoint.")),
+        "erasure": (
+            _("The erasure in the ledger"),
+            _("An entry names this item, and the very bytes that its reception names."),
+        ),
+        "absence": (
+            _("The absent values"),
+            _("Each value that is missing was destroyed by an erasure that says so, and none of those stands again."),
+        ),
+        "cleared": (_("The record"), _("It says nothing any more, and holds no key and no derivative.")),
+        "destroyed": (_("The stored bytes"), _("None of the item's ciphertexts stands in the store.")),
     }
+    names = TOMBSTONE_STEPS if item.erased_at is not None else STEPS
     made = {step["name"]: step for step in check.steps} if check else {}
-    faults = [step for step in made.values() if not step["good"] and step["name"] not in STEPS]
+    faults = [step for step in made.values() if not step["good"] and step["name"] not in names]
     result, stopped = [], False
-    for name in STEPS:
+    for name in names:
         title, meaning = titles[name]
         step, state, detail = made.get(name), "", ""
         if step is not None:

@@ -6,8 +6,9 @@ class WitnessesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from evidence import guard
-        from witnesses import home, policies  # noqa: F401  registers permissions, panels and the entrance
+        from evidence import erasure_parts, guard
+        from witnesses import erasing, home, policies  # noqa: F401  registers permissions, panels and the entrance
         from witnesses.vault import require_unnamed
 
         guard.register(require_unnamed)
+        erasure_parts.register(erasing.PART)

@@ -376,6 +376,7 @@ class Uploader {
     if (entry.answer.receipt_url) {
       const receipt = document.createElement("a");
       receipt.href = entry.answer.receipt_url;
+      receipt.target = "_blank"; // what is still being sent goes on here
       receipt.textContent = this.words.say("receipt");
       row.querySelector(".queue__actions").append(receipt);
     }

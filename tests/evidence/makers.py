@@ -8,8 +8,8 @@ from django.utils import timezone
 from PIL import Image
 
 from accounts.models import Compartment, Role, User
-from evidence import actions, blobs, fixity
-from evidence.models import Derivative, FixityCheck, Item
+from evidence import actions, blobs, erasure, fixity
+from evidence.models import Derivative, Erasure, FixityCheck, Item
 from tests import factories
 from tests.architecture.makers import action_of, instance_of, url_argument
 
@@ -54,6 +54,66 @@ def preview_there(compartment: Compartment, person: User) -> Derivative:
 def check_there(compartment: Compartment, person: User) -> FixityCheck:
     item = factories.make_item(compartment)
     return actions.verify_item(by=item.received_by, at=timezone.now(), accession=item.accession)
+
+
+def ask(compartment: Compartment | None = None) -> Erasure:
+    """A request of an archivist that waits for a second person."""
+    item = factories.make_item(compartment)
+    by = factories.make_user(Role.ARCHIVIST, item.compartment)
+    return erasure.request_erasure(
+        by=by, at=timezone.now(), accession=item.accession, ground="person", reason="The family asks for it."
+    )
+
+
+@instance_of(Erasure)
+def erasure_there(compartment: Compartment, person: User) -> Erasure:
+    return ask(compartment)
+
+
+@url_argument("erasure_id")
+@url_argument("erasure-detail:pk")
+@url_argument("erasure-approve:pk")
+@url_argument("erasure-refuse:pk")
+@url_argument("erasure-withdraw:pk")
+def erasure_id(compartment: Compartment, person: User) -> Any:
+    return ask(compartment).pk
+
+
+@action_of(erasure.request_erasure)
+def asking_for_an_erasure() -> Callable[[], Any]:
+    item = factories.make_item()
+    by = factories.make_user(Role.ARCHIVIST, item.compartment)
+    return lambda: erasure.request_erasure(
+        by=by, at=timezone.now(), accession=item.accession, ground="person", reason="The family asks for it."
+    )
+
+
+@action_of(erasure.withdraw_erasure)
+def withdrawing_an_erasure() -> Callable[[], Any]:
+    made = ask()
+    return lambda: erasure.withdraw_erasure(by=made.requested_by, at=timezone.now(), erasure_id=made.pk)
+
+
+@action_of(erasure.refuse_erasure)
+def refusing_an_erasure() -> Callable[[], Any]:
+    made = ask()
+    by = factories.make_user(Role.LEGAL_REVIEWER, made.item.compartment)
+    return lambda: erasure.refuse_erasure(by=by, at=timezone.now(), erasure_id=made.pk, reason="A court needs it.")
+
+
+@action_of(erasure.approve_erasure)
+def approving_an_erasure() -> Callable[[], Any]:
+    made = ask()
+    by = factories.make_user(Role.LEGAL_REVIEWER, made.item.compartment)
+    return lambda: erasure.approve_erasure(by=by, at=timezone.now(), erasure_id=made.pk)
+
+
+@action_of(erasure.finish_erasure)
+def finishing_an_erasure() -> Callable[[], Any]:
+    made = ask()
+    by = factories.make_user(Role.LEGAL_REVIEWER, made.item.compartment)
+    erasure.approve_erasure(by=by, at=timezone.now(), erasure_id=made.pk)
+    return lambda: erasure.finish_erasure(at=timezone.now(), erasure_id=made.pk)
 
 
 @url_argument("accession")

@@ -1,7 +1,5 @@
 """The page of one item, and describing it."""
 
-import json
-
 import pytest
 from django.utils import timezone
 
@@ -9,13 +7,11 @@ from accounts.actions import set_language
 from accounts.edtf_words import in_words
 from accounts.models import Role
 from custody.models import Event
-from custody.sequencer import drain
 from custody.vocabulary import Type
 from evidence import actions
 from evidence.description import DESCRIBED, version_of
 from evidence.models import Item
 from evidence.readiness import readiness
-from ledger.entry import commit, parse_entry
 from tests import factories
 from tests.evidence.makers import examined, photograph
 
@@ -189,24 +185,6 @@ def test_without_a_claimed_position_there_is_nothing_to_take_over() -> None:
     made = factories.make_item()
     client = factories.signed_in(made.received_by)
     assert client.post(f"/items/{made.accession}/place/", {"precision": "exact"}).status_code == 409
-
-
-def test_a_receipt_can_be_checked_without_the_archive(item: Item) -> None:
-    import base64
-
-    client = factories.signed_in(item.received_by)
-    receipt = json.loads(client.get(f"/items/{item.accession}/receipt/?format=json").content)
-    assert (receipt["state"], receipt["proof"]) == ("pending", None)
-    assert receipt["sha256"] == item.sha256
-    entry = base64.b64decode(receipt["entry"])
-    opened = receipt["opened"]["object"]
-    commitment = parse_entry(entry).commitments["object"]
-    assert commit(bytes.fromhex(opened["salt"]), "object", opened["value"]) == commitment
-    assert opened["value"]["sha512"] == item.sha512
-    drain()
-    answer = client.get(f"/items/{item.accession}/receipt/")
-    assert answer.headers["Content-Disposition"] == f'attachment; filename="{item.accession}-receipt.txt"'
-    assert "What you sent is what we hold" in answer.content.decode()
 
 
 def test_readiness_never_counts_what_only_a_device_claims_as_met(item: Item) -> None:

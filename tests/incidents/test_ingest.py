@@ -15,10 +15,14 @@ from django.utils import timezone
 
 from accounts.actions import revoke_grant
 from accounts.models import Grant, Role
+from custody.sequencer import drain
+from custody.signer import sign_head
 from evidence import blobs
 from evidence.models import Item
 from incidents import folder as folders
 from incidents.models import Incident, Intake, Link
+from ledger.receipt import verify_receipt
+from ledger.verify import Trust
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -243,3 +247,24 @@ def test_files_that_share_an_md5_or_sha1_stay_two_items(test_data: Path, inciden
         by_md5.setdefault(hashlib.md5(data, usedforsecurity=False).hexdigest(), set()).add(item.sha256)
     assert any(len(found) > 1 for found in by_md5.values())
     assert Item.objects.filter(duplicate_of__isnull=True).count() == Item.objects.values("sha256").distinct().count()
+
+
+def test_receipts_are_written_once_the_ledger_signed(
+    folder: Path, incident: Incident, tmp_path_factory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path_factory.mktemp("receipts")
+    monkeypatch.setattr("evidence.receipts.RECORDED_WITHIN", 0.0)
+    code, summary = ingest(folder, incident, receipts=str(kept))
+    accessions = sorted(row["accession"] for row in summary["ingested"])
+    assert (code, summary["receipts"]) == (0, {"recorded": [], "pending": accessions})
+    drain()
+    sign_head()
+    code, summary = ingest(folder, incident, receipts=str(kept))
+    assert (code, summary["receipts"]) == (0, {"recorded": accessions, "pending": []})
+    assert sorted(path.name for path in kept.iterdir()) == [f"{name}.receipt.json" for name in accessions]
+    for path in kept.iterdir():
+        assert verify_receipt(path.read_bytes(), Trust()).exit_code == 0
+    for wrong in (folder, kept / "missing"):
+        with pytest.raises(CommandError) as refused:
+            ingest(folder, incident, receipts=str(wrong))
+        assert refused.value.returncode == 2

@@ -18,7 +18,10 @@ NO_PAGES = frozenset(
     {
         "evidence:content",
         "evidence:preview",
-        "evidence:receipt",
+        "evidence:receipt_file",
+        "evidence:receipt_state",
+        "evidence:receipt_words",
+        "evidence:verifier",
         "verification:run_csv",
         "verification:run_progress",
         "verification:item_trail_csv",

@@ -90,12 +90,17 @@ def test_1_an_investigator_sends_photographs_and_a_folder(
 
     heic = next(path for path in photographs if path.suffix == ".HEIC")
     accession = matter.accessions[heic.name]
-    with page.expect_download() as download:
+    with page.expect_popup() as popup:
         page.locator("[data-receipt-list] > li", has_text=heic.name).get_by_role("link", name="Receipt").click()
+    shown = popup.value
+    expect(shown.get_by_text("Recorded", exact=True)).to_be_visible()  # by itself, when it was pending
+    with shown.expect_download() as download:
+        shown.get_by_role("link", name="Download the receipt").click()
     receipt = Path(download.value.path()).read_text("utf-8")
+    shown.close()
     assert accession in receipt
     assert acts.sha256(heic) in receipt
-    assert str(heic.stat().st_size) in receipt.replace(",", "").replace("\u202f", "")
+    assert f'"size":{heic.stat().st_size}' in receipt
 
     page.goto(matter.incident)
     for accession in matter.items:

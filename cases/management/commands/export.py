@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from tqdm import tqdm
@@ -13,8 +14,9 @@ from tqdm import tqdm
 from accounts.exceptions import record_if_refused
 from accounts.models import User
 from accounts.permissions import NotNow, NotVisible, Refused, permitted
-from cases import actions
+from cases import actions, disclosure
 from cases.coverage import must_be_covered
+from cases.disclosure import Field, Preset
 from cases.export import ExportProblem, build
 from cases.models import CaseFile
 from custody.ledger_keys import vkey
@@ -31,6 +33,11 @@ class Command(BaseCommand):
         parser.add_argument("--compartment", help="its compartment's code, where the number alone is not enough")
         parser.add_argument("--as", dest="user", required=True, metavar="USER", help="the person who exports")
         parser.add_argument("--to", required=True, metavar="PATH", help="a new folder, or a new file ending in .zip")
+        choice = parser.add_mutually_exclusive_group()
+        names = ", ".join(Field.values)
+        choice.add_argument("--open", nargs="*", metavar="FIELD", help=f"open these fields of events only: {names}")
+        choice.add_argument("--withhold", nargs="+", metavar="FIELD", help="open all that may leave but these")
+        choice.add_argument("--preset", choices=Preset.values, help="a sensible choice: " + ", ".join(Preset.values))
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -44,10 +51,12 @@ class Command(BaseCommand):
         if not target.parent.is_dir():
             raise CommandError(f"The folder {target.parent} does not exist.", returncode=3)
         try:
-            result = self._export(user, self._case(user, options), target)
+            result = self._export(user, self._case(user, options), target, _opened(options))
         except (Refused, NotVisible) as refused:
             record_if_refused(refused)
             raise CommandError("You may not export this case file.", returncode=1) from None
+        except ValidationError as wrong:
+            raise CommandError("; ".join(wrong.messages), returncode=3) from None
         except NotNow as not_now:
             raise CommandError(str(not_now.message), returncode=1) from None
         except (ExportProblem, BundleError, OSError) as problem:
@@ -57,6 +66,7 @@ class Command(BaseCommand):
         else:
             self.stdout.write(
                 f"{result['items']} exhibits, {result['entries']} custody entries, {result['size']} bytes: {target}\n"
+                f"{result['fields_opened']} values opened, {result['fields_withheld']} withheld\n"
                 f"Ledger key {result['vkey']}\n  fingerprint {result['fingerprint']}\n"
                 f"Anyone can check it:  python3 -m ledger verify {target}"
             )
@@ -74,9 +84,9 @@ class Command(BaseCommand):
             raise CommandError("Several compartments have this case number; add --compartment CODE.", returncode=3)
         return cases[0]
 
-    def _export(self, user: User, case_file: CaseFile, target: Path) -> dict[str, Any]:
+    def _export(self, user: User, case_file: CaseFile, target: Path, opened: list[str]) -> dict[str, Any]:
         at = timezone.now()
-        case_file, listed = actions.export_outside(by=user, at=at, case_id=case_file.pk)
+        case_file, listed = actions.export_outside(by=user, at=at, case_id=case_file.pk, opened=opened)
         with tqdm(total=1, desc="exporting", unit="exhibit", disable=None) as bar:
 
             def progress(done: int, total: int) -> None:
@@ -86,11 +96,12 @@ class Command(BaseCommand):
 
             if target.suffix == ".zip":
                 with tempfile.TemporaryDirectory(prefix=f".{target.stem}.", dir=target.parent) as folder:
-                    summary = build(case_file, Path(folder) / target.stem, listed=listed, until=at, progress=progress)
+                    inside = Path(folder) / target.stem
+                    built = build(case_file, inside, listed=listed, until=at, opened=opened, progress=progress)
                     must_be_covered(case_file, timezone.now(), accessions={row[1] for row in listed})
-                    zip_bundle(summary.path, target)
+                    zip_bundle(built.summary.path, target)
             else:
-                summary = build(case_file, target, listed=listed, until=at, progress=progress)
+                built = build(case_file, target, listed=listed, until=at, opened=opened, progress=progress)
                 try:
                     must_be_covered(case_file, timezone.now(), accessions={row[1] for row in listed})
                 except NotNow:
@@ -98,10 +109,21 @@ class Command(BaseCommand):
                     raise
         return {
             "bundle": str(target),
-            "items": summary.items,
-            "entries": summary.entries,
-            "size": summary.size,
-            "tagmanifest_sha256": summary.digest,
+            "items": built.summary.items,
+            "entries": built.summary.entries,
+            "fields_opened": built.opened,
+            "fields_withheld": built.withheld,
+            "size": built.summary.size,
+            "tagmanifest_sha256": built.summary.digest,
             "vkey": vkey(),
             "fingerprint": fingerprint(vkey()),
         }
+
+
+def _opened(options: dict[str, Any]) -> list[str]:
+    """The fields to open. Raises ValidationError for one that there is not."""
+    if options["preset"]:
+        return Preset(options["preset"]).fields
+    if options["withhold"]:
+        return disclosure.withheld(disclosure.chosen(options["withhold"]))
+    return disclosure.ALL if options["open"] is None else disclosure.chosen(options["open"])

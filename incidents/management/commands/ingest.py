@@ -17,6 +17,7 @@ from accounts.permissions import NotNow, NotVisible, Refused, permitted
 from evidence import blobs
 from evidence.blobs import ReceptionRefused
 from evidence.models import Item
+from evidence.receipts import write_receipts
 from evidence.store import StoreProblem
 from incidents import uploads
 from incidents.bodies import moment, name_of
@@ -40,6 +41,7 @@ class Command(BaseCommand):
         parser.add_argument("--as", required=True, dest="username", metavar="USER", help="who receives the items")
         parser.add_argument("--stance", choices=Stance.values, default=Stance.CONTEXT)
         parser.add_argument("--reasons", default="", help="why they belong to the incident; kept in the ledger")
+        parser.add_argument("--receipts", metavar="DIR", help="write each item's receipt there, once it is recorded")
         parser.add_argument("--json", action="store_true", help="one JSON object on standard output at the end")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -50,6 +52,11 @@ class Command(BaseCommand):
         folder = options["folder"]
         if not Path(folder).is_dir():
             raise CommandError("FOLDER is not a folder", returncode=USAGE)
+        receipts = Path(options["receipts"]) if options["receipts"] else None
+        if receipts is not None and (
+            not receipts.is_dir() or receipts.resolve().is_relative_to(Path(folder).resolve())
+        ):
+            raise CommandError("--receipts names a folder that there is, outside FOLDER", returncode=USAGE)
         reasons = options["reasons"] or "Ingested from a folder by command line."
         run = _Run(by, incident, options["stance"], reasons, quiet=options["json"], out=self.stdout)
         try:
@@ -66,6 +73,8 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             self.stderr.write("Stopped. Nothing is lost: run it again to go on.")
             sys.exit(INTERRUPTED)
+        if receipts is not None:
+            run.write_receipts(receipts)
         self._report(run, incident, as_json=options["json"])
         if run.failed:
             sys.exit(SOME_FAILED)
@@ -89,6 +98,7 @@ class Command(BaseCommand):
                 "already": run.already,
                 "skipped": run.skipped,
                 "failed": run.failed,
+                **({"receipts": run.receipts} if run.receipts is not None else {}),
             }
             self.stdout.write(json.dumps(summary, ensure_ascii=False, indent=1))
             return
@@ -96,6 +106,11 @@ class Command(BaseCommand):
             self.stderr.write(f"skipped  {row['path']}: {row['detail']}")
         for row in run.failed:
             self.stderr.write(f"FAILED   {row['path']}: {row['detail']}")
+        if run.receipts is not None:
+            words = f"{len(run.receipts['recorded'])} receipts recorded"
+            pending = len(run.receipts["pending"])
+            more = f", {pending} pending: run it again when the sequencer is at work" if pending else ""
+            self.stderr.write(words + more)
         self.stderr.write(
             f"{len(run.ingested)} ingested, {len(run.already)} already there, {len(run.skipped)} skipped, "
             f"{len(run.failed)} failed, into {incident.compartment.code} {incident.code}"
@@ -113,6 +128,20 @@ class _Run:
         self.already: list[dict[str, Any]] = []
         self.skipped: list[dict[str, Any]] = []
         self.failed: list[dict[str, Any]] = []
+        self.receipts: dict[str, list[str]] | None = None
+
+    def write_receipts(self, folder: Path) -> None:
+        """The receipts of everything this run held or found held, into a folder. Raises CommandError."""
+        held = [row["accession"] for row in (*self.ingested, *self.already)]
+        items = permitted(self.by, "item.view", Item.objects.filter(accession__in=held, erased_at__isnull=True))
+        try:
+            states = write_receipts(items.order_by("accession"), folder)
+        except OSError as problem:
+            raise CommandError(f"receipts cannot be written: {problem.strerror}") from None
+        self.receipts = {
+            "recorded": [accession for accession, recorded in states.items() if recorded],
+            "pending": [accession for accession, recorded in states.items() if not recorded],
+        }
 
     def all_of(self, folder: str, journal: Journal) -> None:
         found: list[Found] = []

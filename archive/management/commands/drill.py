@@ -1,0 +1,120 @@
+"""`manage.py drill erasure`: plays an erasure in an archive of its own and looks for what should be gone."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.test.utils import override_settings
+
+from archive import data_folder, drill_erasure, postgres
+from archive.canaries import Canary, Hit
+
+FAILED = 1
+
+
+class Command(BaseCommand):
+    """Your archive is not touched: the drill makes one of its own in a temporary folder, with a database server."""
+
+    help = (
+        "Play a drill in an archive of its own. `erasure`: plant canaries, erase by two persons, search everything. "
+        "Exits 1 when something is found where nothing may be."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name", choices=["erasure"])
+        parser.add_argument("--json", action="store_true", help="print the result as JSON")
+        parser.add_argument("--inside", metavar="FOLDER", help="play in this very archive, which must be empty")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["inside"]:
+            plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # pages without set_up's files
+            with override_settings(STORAGES=settings.STORAGES | {"staticfiles": plain}):
+                self._play(Path(options["inside"]))
+            return
+        with tempfile.TemporaryDirectory(prefix="sanad-drill-") as made:
+            home = Path(made)
+            home.chmod(0o711)  # the account that runs the database for root passes through
+            result = self._in_an_archive_of_its_own(home)
+        if options["json"]:
+            self.stdout.write(json.dumps(result, ensure_ascii=False, indent=1))
+        else:
+            self._tell(result)
+        if result["found"] or result["wrong"] or not result["found_before"]:
+            raise CommandError("The drill failed.", returncode=FAILED)
+
+    def _in_an_archive_of_its_own(self, home: Path) -> dict[str, Any]:
+        data = home / "data"
+        data_folder.prepare(data)
+        cluster = postgres.Cluster(data)
+        cluster.start()
+        try:
+            environ = {name: value for name, value in os.environ.items() if not name.startswith("SANAD_")}
+            environ |= {
+                "SANAD_DATA": str(data),
+                "SANAD_INSECURE_HTTP": "1",
+                "DATABASE_URL": postgres.database_url(data),
+                "DJANGO_SETTINGS_MODULE": "archive.settings",
+            }
+            command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "drill", "erasure", "--inside", str(home)]
+            done = subprocess.run(command, env=environ, capture_output=True, text=True)
+            if done.returncode:
+                raise CommandError(f"The drill could not be played: {done.stderr.strip()[-2000:]}", returncode=FAILED)
+        finally:
+            cluster.stop()
+        result: dict[str, Any] = json.loads((home / "result.json").read_text())
+        planted = [
+            Canary(name, tuple((writing, bytes.fromhex(needle)) for writing, needle in needles))
+            for name, needles in result.pop("needles")
+        ]
+        for place, size, hits in drill_erasure.files_of_the_database(data, planted):
+            self._count(result, place, size, hits, covered="log" not in place)
+        return result
+
+    def _play(self, home: Path) -> None:
+        """Runs in the drill's own archive; writes result.json for the process that searches the stopped database."""
+        call_command("migrate", interactive=False, verbosity=0)
+        stage = drill_erasure.prepare(home)
+        result: dict[str, Any] = {"canaries": len(stage.canaries), "found_before": 0, "found": [], "not_covered": []}
+        result |= {"places": [], "before": []}
+        for place, size, hits in drill_erasure.search(stage):
+            result["found_before"] += len(hits)
+            result["before"].append({"place": place, "bytes": size, "found": len({hit.canary for hit in hits})})
+        drill_erasure.erase(stage)
+        for place, size, hits in drill_erasure.search(stage):
+            self._count(result, place, size, hits, covered=True)
+        result["wrong"] = drill_erasure.still_proven(stage)
+        result["needles"] = [
+            [canary.name, [[writing, needle.hex()] for writing, needle in canary.needles]] for canary in stage.canaries
+        ]
+        (home / "result.json").write_text(json.dumps(result))
+
+    @staticmethod
+    def _count(result: dict[str, Any], place: str, size: int, hits: list[Hit], *, covered: bool) -> None:
+        result["places"].append({"place": place, "bytes": size, "found": len({hit.canary for hit in hits})})
+        key = "found" if covered else "not_covered"
+        result[key] += [{"canary": hit.canary, "writing": hit.writing, "where": hit.where} for hit in hits]
+
+    def _tell(self, result: dict[str, Any]) -> None:
+        before = {row["place"]: row["found"] for row in result["before"]}
+        self.stdout.write(f"{result['canaries']} canaries planted; each is looked for in up to 12 writings\n")
+        self.stdout.write(f"{'place':42} {'bytes':>12} {'before':>7} {'after':>6}")
+        for row in result["places"]:
+            was = before.get(row["place"], "")
+            self.stdout.write(f"{row['place']:42} {row['bytes']:>12,} {was!s:>7} {row['found']:>6}")
+        for hit in result["found"]:
+            self.stdout.write(f"FOUND  {hit['canary']} as {hit['writing']} in {hit['where']}")
+        for words in result["wrong"]:
+            self.stdout.write(f"WRONG  {words}")
+        if result["not_covered"]:
+            names = sorted({hit["canary"] for hit in result["not_covered"]})
+            self.stdout.write(
+                f"Not covered: the write-ahead log still holds {len(names)} canaries until PostgreSQL reuses its "
+                "files; so do backups, and the disk's free blocks. See docs/howto/erase-an-item.md."
+            )

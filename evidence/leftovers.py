@@ -1,0 +1,41 @@
+"""What an erasure leaves outside its transaction: ciphertext without a key, journals, dead rows, statistics.
+
+1. `clear` deletes the ciphertexts and asks the apps above for what they keep outside the database.
+2. `scrub_tables` takes dead rows out of the tables and makes PostgreSQL's statistics anew: its lists of common values
+   would otherwise show a title that no row has any more. The statistics are a table themselves.
+3. A page that lost a row keeps its bytes until something else is written there, and the write-ahead log keeps them
+   until it is recycled. `scrub_tables(rewrite=True)` writes the tables anew; nobody can work in them meanwhile.
+"""
+
+from django.db import connection
+
+from evidence import store
+from evidence.erasure_parts import parts
+from evidence.models import Blob, Derivative, Erasure, FixityCheck, Item
+
+CUSTODY_TABLES = ("custody_disclosure", "custody_subjectkey")
+STATISTICS = "pg_statistic"
+
+
+def clear(erasure: Erasure) -> None:
+    """Delete what the erasure's objects left behind. Raises what a part or the store raises; doing it again is safe."""
+    for address in erasure.objects_left:
+        if not Blob.objects.exclude(wrapped_key=b"").filter(address=address).exists():
+            store.remove(address)
+    for part in parts():
+        part.afterwards(erasure.accessions)
+
+
+def scrub_tables(*, rewrite: bool = False) -> list[str]:
+    """VACUUM and ANALYZE every table an erasure writes in, outside any transaction. Returns their names.
+
+    The role must own the tables or hold MAINTAIN on them, and own the database: PostgreSQL passes over others silently.
+    """
+    own = [model._meta.db_table for model in (Item, Blob, Derivative, FixityCheck)]
+    tables = [*CUSTODY_TABLES, *own, *(table for part in parts() for table in part.tables)]
+    options = "FULL, ANALYZE" if rewrite else "ANALYZE"
+    with connection.cursor() as cursor:
+        for table in tables:
+            cursor.execute(f"VACUUM ({options}) {connection.ops.quote_name(table)}")
+        cursor.execute(f"VACUUM {'(FULL) ' if rewrite else ''}{STATISTICS}")
+    return [*tables, STATISTICS]
