@@ -7,9 +7,9 @@ export const MAX_ANCHOR_BYTES = 64 * 1024;
 const SIGNED_DATA = "2a864886f70d010702";
 const TST_INFO = "2a864886f70d0109100104";
 const DIGESTS = { "608648016503040201": "sha256", "608648016503040203": "sha512" };
-const [INTEGER, OCTETS, OID, TIME, SEQUENCE, EXPLICIT] = [0x02, 0x04, 0x06, 0x18, 0x30, 0xa0];
+const [INTEGER, OCTETS, OID, TIME, SEQUENCE, SET, EXPLICIT] = [0x02, 0x04, 0x06, 0x18, 0x30, 0x31, 0xa0];
 
-/** {algorithm, digest (hex), time (text)} of a TimeStampResp in DER. Throws Malformed. */
+/** {algorithm, digest (hex), time (ISO 8601)} of a TimeStampResp in DER. Throws Malformed. */
 export function parseAnchor(bytes) {
   const [response, ...more] = elements(bytes);
   const [status, token] = inside(response, SEQUENCE, 2, 2);
@@ -18,7 +18,9 @@ export function parseAnchor(bytes) {
   const [type, content] = inside(token, SEQUENCE, 2, 2);
   identified(type, SIGNED_DATA);
   const [signed] = inside(content, EXPLICIT, 1, 1);
-  const [infoType, infoContent] = inside(inside(signed, SEQUENCE, 4)[2], SEQUENCE, 2, 2);
+  const [form, algorithms, encapsulated] = inside(signed, SEQUENCE, 4);
+  const [infoType, infoContent] = inside(encapsulated, SEQUENCE, 2, 2);
+  if (form.tag !== INTEGER || algorithms.tag !== SET) refuse();
   identified(infoType, TST_INFO);
   const [octets] = inside(infoContent, EXPLICIT, 1, 1);
   const [info] = inside(octets, OCTETS, 1, 1);
@@ -28,8 +30,14 @@ export function parseAnchor(bytes) {
   const [digestType] = inside(algorithm, SEQUENCE, 1);
   const name = digestType.tag === OID ? DIGESTS[hex(digestType.content)] : undefined;
   const stated = String.fromCharCode(...time.content);
-  if (!name || digest.tag !== OCTETS || time.tag !== TIME || !/^[0-9]{14}(\.[0-9]+)?Z$/.test(stated)) refuse();
-  return { algorithm: name, digest: hex(digest.content), time: stated };
+  const moment = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\.\d+)?Z$/.exec(stated);
+  if (!name || digest.tag !== OCTETS || time.tag !== TIME || moment === null) refuse();
+  const [, year, month, day, hour, minute, second, fraction = ""] = moment;
+  return {
+    algorithm: name,
+    digest: hex(digest.content),
+    time: `${year}-${month}-${day}T${hour}:${minute}:${second}${fraction}Z`,
+  };
 }
 
 function refuse() {

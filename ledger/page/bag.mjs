@@ -53,7 +53,7 @@ export async function checkBag(source, report, tick) {
 }
 
 async function checkDeclaration(source, report) {
-  const bytes = await reading(source, report, "bagit.txt", MAX_INFO_BYTES);
+  const bytes = await reading(source, report, "bagit.txt", DECLARATION.length);
   if (bytes !== null && !sameBytes(bytes, DECLARATION)) report.tell("bagit.txt", "declaration-malformed");
 }
 

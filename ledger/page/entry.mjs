@@ -5,9 +5,10 @@ import { Malformed } from "./faults.mjs";
 import { concat, hmacSha256, utf8 } from "./sha.mjs";
 
 export const OUTCOMES = ["success", "failure", "refused"];
-const LIMITS = { bytes: 8 * 1024, depth: 4 };
+export const MAX_ENTRY_BYTES = 8 * 1024;
+const LIMITS = { bytes: MAX_ENTRY_BYTES, depth: 4 };
 const MEMBERS = ["v", "log", "id", "ts", "type", "outcome", "blob", "c"];
-const FIELD = /^[a-z0-9_]{1,32}$/;
+export const FIELD = /^[a-z0-9_]{1,32}$/;
 const HEX64 = /^[0-9a-f]{64}$/;
 const PATTERNS = {
   log: /^[!-*,-~]{1,128}$/, // printable ASCII without space and plus

@@ -2,11 +2,11 @@
 
 import { reading } from "./bag.mjs";
 import { canonical, hasShape, parseCanonical } from "./canonical.mjs";
-import { commit, parseEntry } from "./entry.mjs";
+import { commit, FIELD, MAX_ENTRY_BYTES, parseEntry } from "./entry.mjs";
 import { attempt, Malformed } from "./faults.mjs";
 import { CHECKPOINT, VKEY } from "./head.mjs";
 import { leafHash, verifyInclusion } from "./merkle.mjs";
-import { MAX_NOTE_BYTES, MAX_PROOF_BYTES, parseProof } from "./note.mjs";
+import { MAX_PROOF_BYTES, parseProof } from "./note.mjs";
 import { hex, unhex } from "./sha.mjs";
 
 export const LOG = "data/ledger/log/";
@@ -53,7 +53,7 @@ export async function checkEvents(source, report, head, listed) {
   report.entries = listed.entries.length;
   for (const index of listed.entries) {
     const path = entryPath(index);
-    const bytes = await reading(source, report, path, MAX_NOTE_BYTES);
+    const bytes = await reading(source, report, path, MAX_ENTRY_BYTES);
     const entry = bytes && attempt(() => parseEntry(bytes));
     if (!entry) {
       if (bytes) report.tell(path, "entry-malformed");
@@ -116,7 +116,7 @@ export function parseOpenings(fields) {
   if (!(fields instanceof Map)) throw new Malformed("bad-disclosure");
   const openings = new Map();
   for (const [field, opening] of fields) {
-    if (!hasShape(opening, ["salt", "value"])) throw new Malformed("bad-disclosure");
+    if (!FIELD.test(field) || !hasShape(opening, ["salt", "value"])) throw new Malformed("bad-disclosure");
     const salt = opening.get("salt");
     if (typeof salt !== "string" || !/^[0-9a-f]{64}$/.test(salt)) throw new Malformed("bad-disclosure");
     canonical(opening.get("value"));

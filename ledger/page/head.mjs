@@ -21,22 +21,22 @@ export const CHECKPOINT = "data/ledger/checkpoint";
 export const KEY_ADD = "sanad/key-add";
 export const KEY_RETIRE = "sanad/key-retire";
 const ANCHOR = "sanad/anchor";
+const MAX_VKEY_BYTES = 4096;
 const MAX_KEYS = 16;
 
 /** The head when it is valid, else null once it is told why: {origin, size, root, rootHex, note, text, signedBy}. */
 export async function checkHead(source, report) {
   const keys = await readKeys(source, report);
   const bytes = await reading(source, report, CHECKPOINT, MAX_NOTE_BYTES);
-  if (keys === null || bytes === null) return null;
-  const head = openHead(bytes, keys, (code) => report.tell(CHECKPOINT, code));
+  const head = bytes && openHead(bytes, keys, (code) => report.tell(CHECKPOINT, code));
   report.keys = keys.map((key) => ({ ...key, from: null, until: null, signed: head?.signedBy.includes(key) ?? false }));
   report.checkpoint = head;
   return head;
 }
 
 async function readKeys(source, report) {
-  const bytes = await reading(source, report, VKEY, 64 * 1024);
-  if (bytes === null) return null;
+  const bytes = await reading(source, report, VKEY, MAX_VKEY_BYTES);
+  if (bytes === null) return [];
   const lines = textOf(bytes)?.split("\n") ?? [];
   const keys = lines.pop() === "" ? lines.map((line) => attempt(() => decodeVkey(line))) : [];
   const good =
@@ -45,7 +45,7 @@ async function readKeys(source, report) {
     keys.every((key) => key !== null && key.name === keys[0].name) &&
     new Set(lines).size === keys.length;
   if (!good) report.tell(VKEY, "vkey-malformed");
-  return good ? keys : null;
+  return good ? keys : [];
 }
 
 /** A checkpoint of the keys' log that one of them signed, or null once `tell` heard the code. */
@@ -53,11 +53,12 @@ function openHead(bytes, keys, tell) {
   const note = textOf(bytes);
   const split = note === null ? null : attempt(() => splitNote(note));
   const checkpoint = split && attempt(() => parseCheckpoint(split.text));
-  if (!checkpoint || checkpoint.origin !== keys[0].name) {
+  if (!checkpoint) {
     tell("checkpoint-malformed");
     return null;
   }
-  const signedBy = signers(split, keys);
+  if (keys.length === 0) return null;
+  const signedBy = checkpoint.origin === keys[0].name ? signers(split, keys) : null;
   if (signedBy === null || signedBy.length === 0) {
     tell("checkpoint-signature");
     return null;
@@ -99,104 +100,101 @@ export async function checkHeads(source, report, head, sizes) {
   return heads;
 }
 
-/** Keys accepted one after another from the bundle's first, and what they signed: spec section 10. */
+/** What each key may sign, by the entries that add and retire keys: spec section 10. Fills in report.keys.
+ *
+ * Returns whether some vkeys lead to the head: one of them, or one that they handed over to, has signed it.
+ */
 export async function checkKeys(source, report, head, heads, events) {
-  const accepted = await chain(source, (where, code) => report.tell(where, code), report.keys, 0, heads, events);
-  report.keys.forEach((key, place) => Object.assign(key, accepted.get(place)));
-  if (accepted.size < report.keys.length) report.tell(VKEY, "key-unproven");
-  if (!signedWithin(report.keys, accepted, head)) report.tell(CHECKPOINT, "key-out-of-range");
-  for (const [size, earlier] of heads) {
-    if (!signedWithin(report.keys, accepted, earlier)) report.tell(`data/ledger/heads/${size}.checkpoint`, "key-out-of-range");
-  }
-}
-
-/** Map of a key's place to {from, until}, of all that are accepted when the key at `first` is. */
-async function chain(source, tell, keys, first, heads, events) {
-  const accepted = new Map([[first, { from: 0n, until: null }]]);
+  const { keys } = report;
+  const handovers = [];
+  keys[0].from = 0n;
   for (const event of events) {
     const adds = event.entry.type === KEY_ADD;
     if ((!adds && event.entry.type !== KEY_RETIRE) || event.entry.outcome !== "success") continue;
     const stated = event.fields.get("key");
-    const place = hasShape(stated, ["vkey"]) ? keys.findIndex((key) => key.vkey === stated.get("vkey")) : -1;
-    const range = accepted.get(place);
-    if (place < 0 || (adds ? range !== undefined : range === undefined || range.until !== null)) {
-      tell(event.path, "key-malformed");
+    const key = hasShape(stated, ["vkey"]) ? keys.find((one) => one.vkey === stated.get("vkey")) : undefined;
+    if (key === undefined || (key.from === null) !== adds || key.until !== null) {
+      report.tell(event.path, "key-malformed");
     } else if (!adds) {
-      range.until = event.index;
-    } else if (await handedOver(source, tell, keys, accepted, heads, event)) {
-      accepted.set(place, { from: event.index + 1n, until: null });
+      key.until = event.index;
+    } else {
+      const path = `data/ledger/keys/${event.index}.tlog-proof`;
+      const earlier = await provenUnder(source, report, path, event, heads);
+      if (earlier && !signedByOne(earlier, keys)) report.tell(path, "key-unauthorised");
+      else if (earlier) {
+        key.from = event.index + 1n;
+        handovers.push([earlier, key]);
+      }
     }
   }
-  return accepted;
-}
-
-/** Whether a key accepted before signed an earlier head that covers the addition. */
-async function handedOver(source, tell, keys, accepted, heads, event) {
-  const path = `data/ledger/keys/${event.index}.tlog-proof`;
-  const told = (code) => {
-    tell(path, code);
-    return false;
-  };
-  let bytes;
-  try {
-    bytes = await source.read(path, MAX_PROOF_BYTES);
-  } catch (fault) {
-    return told(fault.code);
+  if (keys.some((key) => key.from === null)) report.tell(VKEY, "key-unproven");
+  if (!signedByOne(head, keys)) report.tell(CHECKPOINT, "key-out-of-range");
+  for (const [size, earlier] of heads) {
+    if (!signedByOne(earlier, keys)) report.tell(`data/ledger/heads/${size}.checkpoint`, "key-out-of-range");
   }
-  const proof = attempt(() => parseProof(bytes));
-  if (!proof) return told("proof-malformed");
-  const earlier = Array.from(heads.values()).find((candidate) => candidate.note === proof.note);
-  if (proof.index !== event.index || !earlier) return told("proof-mismatch");
-  const holds = attempt(() => verifyInclusion(event.leaf, event.index, earlier.size, proof.path, earlier.root) ?? true);
-  if (!holds) return told("proof-invalid");
-  return signedWithin(keys, accepted, earlier) || told("key-unauthorised");
+  return (vkeys) => {
+    const reached = new Set(keys.filter((key) => vkeys.includes(key.vkey)));
+    for (const [earlier, key] of handovers) if (signedByOne(earlier, Array.from(reached))) reached.add(key);
+    return signedByOne(head, Array.from(reached));
+  };
 }
 
-function signedWithin(keys, accepted, head) {
-  return Array.from(accepted).some(([place, { from, until }]) => {
-    const inside = from <= head.size && (until === null || head.size <= until);
-    return inside && head.signedBy.some((key) => key.vkey === keys[place].vkey);
+/** The earlier head without fault under which a proof file shows the event, or null once it is told why not. */
+async function provenUnder(source, report, path, event, heads) {
+  const bytes = await reading(source, report, path, MAX_PROOF_BYTES);
+  const proof = bytes && attempt(() => parseProof(bytes));
+  if (!proof) {
+    if (bytes) report.tell(path, "proof-malformed");
+    return null;
+  }
+  const earlier = Array.from(heads.values()).find((candidate) => candidate.note === proof.note);
+  if (proof.index !== event.index || !earlier) {
+    report.tell(path, "proof-mismatch");
+    return null;
+  }
+  if (attempt(() => verifyInclusion(event.leaf, event.index, earlier.size, proof.path, earlier.root) ?? true)) return earlier;
+  report.tell(path, "proof-invalid");
+  return null;
+}
+
+/** Whether one of these keys has signed the head and may sign heads of its size. */
+function signedByOne(head, keys) {
+  return keys.some(({ vkey, from, until }) => {
+    const may = from !== null && from <= head.size && (until === null || head.size <= until);
+    return may && head.signedBy.some((key) => key.vkey === vkey);
   });
 }
 
-/** What the reader's own keys say of the head: spec section 14. */
-export async function checkTrust(source, report, head, heads, events, trusted, requireKey) {
+/** What the reader's own keys say of the head: spec section 14. `leads` is what checkKeys gave. */
+export function checkTrust(report, head, trusted, requireKey, leads) {
   const candidates = trusted.filter((key) => key.name === head.origin);
   report.trust = trusted.length || requireKey ? "unknown" : "first use";
   if (candidates.length === 0) return;
-  for (const candidate of candidates) {
-    const place = report.keys.findIndex((key) => key.vkey === candidate.vkey);
-    const good =
-      place < 0
-        ? signers(head.split, [candidate])?.length
-        : signedWithin(report.keys, await chain(source, () => {}, report.keys, place, heads, events), head);
-    if (good) {
-      report.trust = "pinned";
-      return;
-    }
-  }
-  report.trust = "none";
-  report.tell(CHECKPOINT, "checkpoint-untrusted");
+  const outside = candidates.filter((key) => !report.keys.some((own) => own.vkey === key.vkey));
+  const good = outside.some((key) => signers(head.split, [key])?.length) || leads(candidates.map((key) => key.vkey));
+  report.trust = good ? "pinned" : "none";
+  if (!good) report.tell(CHECKPOINT, "checkpoint-untrusted");
 }
 
 /** Timestamps on heads: what they state, their signatures not judged: spec section 12. */
-export async function checkAnchors(source, report, head, heads, indices, byIndex) {
+export async function checkAnchors(source, report, head, indices, byIndex) {
   for (const index of indices) {
     const path = `data/ledger/anchors/${index}.tsr`;
     const event = byIndex.get(index);
     if (event === undefined) continue;
     const bytes = await reading(source, report, path, MAX_ANCHOR_BYTES);
     if (bytes === null) continue;
-    const token = event.fields.get("token");
-    const stated = token instanceof Map ? token : new Map();
-    const right = event.entry.type === ANCHOR && event.entry.outcome === "success" && stated.get("sha256") === hex(sha256(bytes));
+    const token = event.entry.type === ANCHOR && event.entry.outcome === "success" ? event.fields.get("token") : undefined;
+    const size = token instanceof Map && Number.isInteger(token.get("size")) ? token.get("size") : null;
+    const right = size !== null && token.get("sha256") === hex(sha256(bytes));
     const anchor = attempt(() => parseAnchor(bytes));
     if (!right) report.tell(path, "anchor-mismatch");
     if (!anchor) report.tell(path, "anchor-malformed");
     if (!right || !anchor) continue;
-    const size = stated.get("size");
-    const anchored = heads.get(String(size)) ?? (Number.isInteger(size) && BigInt(size) === head.size ? head : null);
-    const digest = anchored && hex((anchor.algorithm === "sha256" ? sha256 : sha512)(anchored.bytes));
+    const place = `data/ledger/heads/${size}.checkpoint`;
+    const own = BigInt(size) === head.size ? head.bytes : null;
+    const stamped = source.files.has(place) ? await source.whole(place).catch(() => null) : own;
+    const digest = stamped && hex((anchor.algorithm === "sha256" ? sha256 : sha512)(stamped));
     if (digest !== anchor.digest) report.tell(path, "anchor-mismatch");
     else report.anchors.push({ index, size, time: anchor.time });
   }

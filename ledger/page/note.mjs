@@ -73,7 +73,7 @@ export function decodeVkey(vkey, type = SIGNATURE) {
 
 /** Spec section 7.1: 8 bytes of time, then the Ed25519 signature over time and checkpoint. */
 function verifyCosignature(point, message, signature) {
-  if (signature.length !== 72 || signature[0] & 0x80) return false;
+  if (signature.length !== 72 || signature[0] & 0x80 || cosignedAt(signature) === 0n) return false;
   const signed = concat(utf8(`cosignature/v1\ntime ${cosignedAt(signature)}\n`), message);
   return verifySignature(point, signed, signature.subarray(8));
 }

@@ -35,20 +35,19 @@ async function checkAll(source, report, { trusted = [], requireKey = false, poli
   const head = await checkHead(source, report);
   const listed = listLedger(source, report);
   const events = await checkEvents(source, report, head, listed);
-  let erasures = new Map();
   if (head) {
     const heads = await checkHeads(source, report, head, listed.heads);
     const inOrder = Array.from(events.values());
-    await checkKeys(source, report, head, heads, inOrder);
+    const leads = await checkKeys(source, report, head, heads, inOrder);
     const byIndex = new Map(inOrder.map((event) => [event.index, event]));
-    await checkAnchors(source, report, head, heads, listed.anchors, byIndex);
+    await checkAnchors(source, report, head, listed.anchors, byIndex);
     const named = report.keys.filter((key) => key.fingerprint === fingerprint);
     const outside = [...trusted, ...named, ...(policy?.logs ?? [])];
-    await checkTrust(source, report, head, heads, inOrder, outside, requireKey || fingerprint !== null);
+    checkTrust(report, head, outside, requireKey || fingerprint !== null, leads);
     if (policy) report.policy = judge(policy, head.split);
     if (report.policy?.faulty) report.tell(CHECKPOINT, "cosignature-invalid");
   }
-  erasures = checkErasures(report, events);
+  const erasures = checkErasures(report, events);
   if (head) report.log = await checkLog(source, report, head);
   await checkItems(source, report, digests, events, erasures);
   const told = new Set(report.items.flatMap((item) => item.events));

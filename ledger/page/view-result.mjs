@@ -179,7 +179,6 @@ function cosigners(policy, words) {
 }
 
 function anchorLine({ size, time }, words) {
-  const [, year, month, day, hour, minute, second] = /^(....)(..)(..)(..)(..)(..)/.exec(time);
-  const when = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second)));
-  return words.say("ledgerAnchor", { time: words.date(when), size: words.number(size) });
+  const when = new Date(time);
+  return words.say("ledgerAnchor", { time: Number.isNaN(when.getTime()) ? plain(time) : words.date(when), size: words.number(size) });
 }
