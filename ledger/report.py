@@ -148,7 +148,11 @@ def as_json(report: Report) -> str:
             "anchors": report.anchors,
             "log": report.log,
             "items": [
-                vars(item) | {"verified": not item.problems, "problems": [vars(problem) for problem in item.problems]}
+                vars(item)
+                | {
+                    "verified": head is not None and not item.problems,
+                    "problems": [vars(problem) for problem in item.problems],
+                }
                 for item in report.items
             ],
         }
@@ -162,7 +166,7 @@ def _json(value: dict[str, Any]) -> str:
 def as_text(report: Report) -> str:
     """The verdict in plain sentences."""
     lines = [*_what(report), ""]
-    lines += [line for item in report.items for line in _item_lines(item)]
+    lines += [line for item in report.items for line in _item_lines(report, item)]
     told = {problem for item in report.items for problem in item.problems}
     lines += _problems(problem for problem in report.problems if problem not in told)
     if report.more_problems:
@@ -198,10 +202,12 @@ def _what(report: Report) -> Sequence[str]:
     return lines
 
 
-def _item_lines(item: Item) -> Sequence[str]:
+def _item_lines(report: Report, item: Item) -> Sequence[str]:
     title = item.accession + (f" (exhibit {_plain(item.exhibit)})" if item.exhibit else "")
     if item.problems:
         return [f"{title}: NOT verified.", *("  " + line for line in _problems(item.problems))]
+    if report.checkpoint is None:
+        return [f"{title}: NOT verified, because the ledger's signed head is not valid."]
     verdict = {
         "present": "byte for byte what the archive recorded on reception",
         "withheld": "its bytes are not in this bundle; the archive recorded its reception",
