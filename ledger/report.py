@@ -97,6 +97,10 @@ class Report:
         """The newest key that signed the head, or else the first that came along."""
         return next((key.vkey for key in reversed(self.keys) if key.signed), self.keys[0].vkey if self.keys else None)
 
+    def verified(self, item: Item) -> bool:
+        """Whether nothing is wrong with the item, under a head that holds."""
+        return self.trust != "none" and not item.problems
+
     def tell(self, where: str, code: str, what: str) -> None:
         """Add a problem; beyond MAX_PROBLEMS they are only counted, and what they are about is kept."""
         self.flawed.add(where)
@@ -149,10 +153,7 @@ def as_json(report: Report) -> str:
             "log": report.log,
             "items": [
                 vars(item)
-                | {
-                    "verified": head is not None and not item.problems,
-                    "problems": [vars(problem) for problem in item.problems],
-                }
+                | {"verified": report.verified(item), "problems": [vars(problem) for problem in item.problems]}
                 for item in report.items
             ],
         }
@@ -206,8 +207,8 @@ def _item_lines(report: Report, item: Item) -> Sequence[str]:
     title = item.accession + (f" (exhibit {_plain(item.exhibit)})" if item.exhibit else "")
     if item.problems:
         return [f"{title}: NOT verified.", *("  " + line for line in _problems(item.problems))]
-    if report.checkpoint is None:
-        return [f"{title}: NOT verified, because the ledger's signed head is not valid."]
+    if not report.verified(item):
+        return [f"{title}: NOT verified, because the ledger's signed head is not."]
     verdict = {
         "present": "byte for byte what the archive recorded on reception",
         "withheld": "its bytes are not in this bundle; the archive recorded its reception",
