@@ -34,6 +34,7 @@ from ledger.merkle import (
     verify_inclusion,
 )
 from ledger.note import Ed25519Verifier, NoteError, decode_vkey
+from ledger.page import page
 from ledger.proof import format_consistency, parse_proof
 from ledger.source import CHUNK, BundleError, safe_path
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 LANGUAGES = ("ar", "en", "fr")
 VERIFIER = "data/verify/sanad-verify.pyz"
+PAGE = "data/verify/verify.html"
 #: The modules of the verifier: what reads and checks, and nothing that writes or signs.
 MODULES = (
     *("__init__", "__main__", "anchor", "bag", "check", "checkpoint", "cosignature", "disclosure", "ed25519", "entry"),
@@ -246,6 +248,7 @@ class BundleWriter:
             raise BundleError(f"the catalogue: {problem}") from None
         self._write(bag.ITEMS, [catalogue])
         self._write(VERIFIER, [verifier_archive()])
+        self._write(PAGE, [page()])
         for language in LANGUAGES:
             self._write(f"data/README.{language}.txt", [_resource(f"README.{language}.txt")])
         payload = dict(self._digests)

@@ -33,7 +33,8 @@ def page() -> bytes:
         "STYLESHEET": style,
         "PROGRAM": script,
     }
-    return re.sub(r"\b(?:%s)\b" % "|".join(parts), lambda match: parts[match[0]], _resource("page.html")).encode()
+    place = re.compile(f"\\b(?:{'|'.join(parts)})\\b")
+    return place.sub(lambda match: parts[match[0]], _resource("page.html")).encode()
 
 
 def _program() -> str:

@@ -35,6 +35,9 @@ export class Report {
   }
 }
 
+/** Whether an item is wholly as the signed ledger has it. */
+export const isVerified = (item, report) => report.checkpoint !== null && item.problems.length === 0;
+
 /** The report as `verify --json` prints it; `words(code)` says what. Numbers beyond 2^53 become text. */
 export function asJson(report, words = (code) => code) {
   const number = (value) => (typeof value !== "bigint" ? value : value < 1n << 53n ? Number(value) : String(value));
@@ -74,7 +77,7 @@ export function asJson(report, words = (code) => code) {
       events: item.events.map((event) => number(event.index)),
       withheld: item.withheld,
       erased: item.erased,
-      verified: head !== null && item.problems.length === 0,
+      verified: isVerified(item, report),
       problems: told(item.problems),
     })),
     problems: told(report.problems),

@@ -2,6 +2,7 @@
 
 import { bdi, el, icon, plain } from "./dom.mjs";
 import { entryPath, proofPath } from "./events.mjs";
+import { isVerified } from "./report.mjs";
 
 const FIRST = 100; // items drawn at once; a button draws the rest
 
@@ -23,7 +24,7 @@ export function itemList(report, words) {
 }
 
 function itemCard(item, report, words) {
-  const good = item.problems.length === 0 && report.checkpoint !== null;
+  const good = isVerified(item, report);
   const look = !good ? "bad" : item.state === "present" ? "good" : "kept";
   return el(
     "article",

@@ -1,7 +1,7 @@
 // The verdict, what it means, whose key it is, and what is wrong where.
 
 import { bdi, el, icon, plain } from "./dom.mjs";
-import { BUNDLE, INVALID, UNTRUSTED, VERIFIED } from "./report.mjs";
+import { BUNDLE, INVALID, isVerified, UNTRUSTED, VERIFIED } from "./report.mjs";
 import { itemList, otherEvents } from "./view-items.mjs";
 import { keyField } from "./view-start.mjs";
 
@@ -24,6 +24,7 @@ function verdict(state, words) {
   const { report } = state;
   const code = report.exitCode;
   const title = { [VERIFIED]: "verified", [INVALID]: "invalid", [UNTRUSTED]: "untrusted" }[code];
+  const good = report.items.filter((item) => isVerified(item, report)).length;
   const mark = { [VERIFIED]: "seal", [INVALID]: "broken", [UNTRUSTED]: "question" }[code];
   return el(
     "section",
@@ -33,7 +34,7 @@ function verdict(state, words) {
     el(
       "div",
       { class: "verdict__facts" },
-      el("strong", {}, words.count("factItems", report.items.length)),
+      el("strong", {}, words.count("factItems", report.items.length, { good: words.number(good) })),
       el("span", {}, words.count("factEvents", report.entries)),
       el("span", {}, words.count("factFiles", report.files)),
       el("span", {}, words.say("checkedAt", { date: words.date(state.checkedAt) })),
@@ -45,7 +46,7 @@ function verdict(state, words) {
 function sentence({ report, trust }, words) {
   if (report.exitCode === INVALID) {
     const missing = report.problems.some(({ where, code }) => where === "bagit.txt" && code === "file-missing");
-    return missing ? words.say("noBag") : words.count("invalidText", report.problems.length + report.moreProblems);
+    return missing ? words.say("noBag") : words.count("invalidText", report.flawed.size);
   }
   if (report.exitCode === UNTRUSTED) {
     if (report.trust !== "unknown") return words.say("untrustedQuorum");
@@ -65,13 +66,19 @@ function actionsRow(words, actions) {
   );
 }
 
+/** By place, the items first: they are what a reader looks for. */
 function problems(report, words) {
-  const rows = report.problems.map(({ where, code }) =>
+  const places = new Map(report.items.map((item) => [item.accession, new Set()]));
+  for (const { where, code } of report.problems) {
+    if (!places.has(where)) places.set(where, new Set());
+    places.get(where).add(code);
+  }
+  const rows = Array.from(places).filter(([, codes]) => codes.size > 0).map(([where, codes]) =>
     el(
       "li",
-      { "data-where": where, "data-code": code },
-      where === BUNDLE ? el("span", { class: "soft" }, words.say("whole")) : bdi(plain(where), { class: "mono" }),
-      el("span", {}, words.code(code)),
+      { "data-where": where },
+      where === BUNDLE ? el("strong", {}, words.say("whole")) : bdi(plain(where), { class: "mono" }),
+      Array.from(codes, (code) => el("p", { "data-code": code }, words.code(code))),
     ),
   );
   return el(

@@ -44,7 +44,7 @@ export const EN = {
     untrustedKey: "All is consistent, but the key you gave is not this ledger’s. Who signed it is not shown.",
     untrustedPrint: "All is consistent, but the fingerprint you gave is not that of this bundle’s key. Compare once more, digit by digit. If it stays different, do not rely on this bundle.",
     untrustedQuorum: "All is consistent, but fewer cosigners than your policy asks for have confirmed the ledger’s head.",
-    factItems: { one: "{n} item", other: "{n} items" },
+    factItems: { one: "{good} of {n} item verified", other: "{good} of {n} items verified" },
     factEvents: { one: "{n} custody event", other: "{n} custody events" },
     factFiles: { one: "{n} file", other: "{n} files" },
     checkedAt: "Checked on {date} by the clock of this computer",

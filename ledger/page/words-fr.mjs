@@ -45,7 +45,11 @@ export const FR = {
     untrustedKey: "Tout concorde, mais la clé que vous avez donnée n’est pas celle de ce registre. Qui l’a signé n’est pas montré.",
     untrustedPrint: "Tout concorde, mais l’empreinte que vous avez donnée n’est pas celle de la clé de ce lot. Comparez encore, chiffre par chiffre. Si elle reste différente, ne vous fiez pas à ce lot.",
     untrustedQuorum: "Tout concorde, mais moins de cosignataires que n’en demande votre politique ont confirmé la tête du registre.",
-    factItems: { one: "{n} élément", many: "{n} éléments", other: "{n} éléments" },
+    factItems: {
+      one: "{good} élément vérifié sur {n}",
+      many: "{good} éléments vérifiés sur {n}",
+      other: "Éléments vérifiés : {good} sur {n}",
+    },
     factEvents: { one: "{n} événement de garde", many: "{n} événements de garde", other: "{n} événements de garde" },
     factFiles: { one: "{n} fichier", many: "{n} fichiers", other: "{n} fichiers" },
     checkedAt: "Vérifié le {date} selon l’horloge de cet ordinateur",

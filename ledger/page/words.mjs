@@ -11,7 +11,7 @@ export function speaker(language) {
   const words = LANGUAGES[language];
   const plural = new Intl.PluralRules(words.locale);
   const digits = new Intl.NumberFormat(words.locale);
-  const day = new Intl.DateTimeFormat(words.locale, { dateStyle: "long", timeStyle: "medium", timeZone: "UTC" });
+  const day = new Intl.DateTimeFormat(words.locale, { dateStyle: "long", timeStyle: "medium", timeZone: "UTC", hourCycle: "h23" });
   const number = (value) => (value === null ? "" : digits.format(value));
   const fill = (text, particulars) =>
     text.replace(/\{(\w+)\}/g, (_, name) => `\u2068${particulars[name]}\u2069`); // isolated: no digits wander
@@ -21,7 +21,8 @@ export function speaker(language) {
     number,
     say: (key, particulars = {}) => fill(words.ui[key], particulars),
     list: (key) => words.ui[key],
-    count: (key, n) => fill(words.ui[key][plural.select(Number(n))] ?? words.ui[key].other, { n: number(n) }),
+    count: (key, n, particulars = {}) =>
+      fill(words.ui[key][plural.select(Number(n))] ?? words.ui[key].other, { ...particulars, n: number(n) }),
     code: (code) => words.codes[code] ?? code,
     type: (type) => words.types[type] ?? type,
     outcome: (outcome) => words.outcomes[outcome],

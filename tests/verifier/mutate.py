@@ -1,6 +1,7 @@
 """Random changes of a bundle in memory, and both verifiers on each: `python -m tests.verifier.mutate 50000`."""
 
 import argparse
+import contextlib
 import json
 import random
 import sys
@@ -103,10 +104,8 @@ def mutation(rng: random.Random, files: Files) -> Changes:
         change = {path: damage(rng, files[path], kind) if files[path] else b"x"}
     made = changed(files, change)
     if rng.random() < 0.5 and "bag-info.txt" in made:
-        try:
+        with contextlib.suppress(UnicodeError, KeyError):
             made = remade(made)
-        except (UnicodeError, KeyError):
-            pass
     difference: dict[str, bytes | None] = {at: data for at, data in made.items() if files.get(at) != data}
     return difference | dict.fromkeys(at for at in files if at not in made)
 

@@ -41,9 +41,9 @@ class Page:
         self._process = subprocess.Popen([node(), str(WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def close(self) -> None:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.close()
-        self._process.stdout.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe
+            pipe.close()
         self._process.wait(timeout=30)
 
     def call(self, name: str, *arguments: object) -> Any:
@@ -101,7 +101,7 @@ class Memory(Source):
 
 def python_report(files: Files, trust: Trust | None = None) -> Any:
     """The report of the verifier in Python as its JSON."""
-    with mock.patch("ledger.verify.open_source", lambda path: Memory(files)):
+    with mock.patch("ledger.verify.open_source", return_value=Memory(files)):
         return json.loads(as_json(verify_bundle(Path("bundle"), trust)))
 
 
