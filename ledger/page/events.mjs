@@ -88,18 +88,23 @@ async function checkProof(source, report, head, index, leaf) {
 /** The disclosed fields that open their commitment. */
 async function openedFields(source, report, index, entry) {
   const path = disclosurePath(index);
-  const opened = new Map();
   const bytes = await reading(source, report, path, DISCLOSURE.bytes);
-  if (bytes === null) return opened;
+  if (bytes === null) return new Map();
   const openings = attempt(() => parseDisclosure(bytes, entry.eventId));
   if (openings === null) {
     report.tell(path, "disclosure-malformed");
-    return opened;
+    return new Map();
   }
+  return openFields(report, path, entry, openings);
+}
+
+/** The values that open the entry's commitments; the others are told. */
+export function openFields(report, where, entry, openings) {
+  const opened = new Map();
   for (const [field, { salt, value }] of openings) {
     const recorded = entry.commitments.get(field);
-    if (recorded === undefined) report.tell(path, "disclosure-unknown-field");
-    else if (hex(commit(salt, field, value)) !== recorded) report.tell(path, "disclosure-mismatch");
+    if (recorded === undefined) report.tell(where, "disclosure-unknown-field");
+    else if (hex(commit(salt, field, value)) !== recorded) report.tell(where, "disclosure-mismatch");
     else opened.set(field, value);
   }
   return opened;

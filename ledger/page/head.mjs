@@ -49,7 +49,7 @@ async function readKeys(source, report) {
 }
 
 /** A checkpoint of the keys' log that one of them signed, or null once `tell` heard the code. */
-function openHead(bytes, keys, tell) {
+export function openHead(bytes, keys, tell) {
   const note = textOf(bytes);
   const split = note === null ? null : attempt(() => splitNote(note));
   const checkpoint = split && attempt(() => parseCheckpoint(split.text));
@@ -166,14 +166,14 @@ function signedByOne(head, keys) {
 }
 
 /** What the reader's own keys say of the head: spec section 14. `leads` is what checkKeys gave. */
-export function checkTrust(report, head, trusted, requireKey, leads) {
+export function checkTrust(report, where, head, trusted, requireKey, leads) {
   const candidates = trusted.filter((key) => key.name === head.origin);
   report.trust = trusted.length || requireKey ? "unknown" : "first use";
   if (candidates.length === 0) return;
   const outside = candidates.filter((key) => !report.keys.some((own) => own.vkey === key.vkey));
   const good = outside.some((key) => signers(head.split, [key])?.length) || leads(candidates.map((key) => key.vkey));
   report.trust = good ? "pinned" : "none";
-  if (!good) report.tell(CHECKPOINT, "checkpoint-untrusted");
+  if (!good) report.tell(where, "checkpoint-untrusted");
 }
 
 /** Timestamps on heads: what they state, their signatures not judged: spec section 12. */

@@ -22,6 +22,8 @@ export class Report {
   log = null; // entries derived to the head's root
   items = [];
   others = []; // events of no item in the catalogue
+  state = null; // of a receipt: "pending" or "recorded"
+  reception = null; // what a receipt is for
 
   tell(where, code) {
     this.flawed.add(where);
@@ -30,24 +32,23 @@ export class Report {
   }
 
   get exitCode() {
-    if (this.problems.length || this.checkpoint === null) return INVALID;
-    return this.trust === "unknown" || this.policy?.met === false ? UNTRUSTED : VERIFIED;
+    const pending = this.state === "pending";
+    if (this.problems.length || (this.checkpoint === null && !pending)) return INVALID;
+    return pending || this.trust === "unknown" || this.policy?.met === false ? UNTRUSTED : VERIFIED;
   }
 }
 
 /** Whether an item is wholly as the signed ledger has it. */
 export const isVerified = (item, report) => report.checkpoint !== null && item.problems.length === 0;
 
-/** The report as `verify --json` prints it; `words(code)` says what. Numbers beyond 2^53 become text. */
+/** The report as `verify --json` and `receipt --json` print it; `words(code)` says what. Numbers beyond 2^53 become text. */
 export function asJson(report, words = (code) => code) {
   const number = (value) => (typeof value !== "bigint" ? value : value < 1n << 53n ? Number(value) : String(value));
   const told = (problems) => problems.map(({ where, code }) => ({ where, code, what: words(code) }));
   const head = report.checkpoint;
-  return {
+  const common = {
     result: RESULTS[report.exitCode],
     exit_code: report.exitCode,
-    files: report.files,
-    entries: report.entries,
     checkpoint: head && { origin: head.origin, size: number(head.size), root: head.rootHex },
     keys: report.keys.map(({ vkey, fingerprint, from, until, signed }) => ({
       vkey,
@@ -62,6 +63,17 @@ export function asJson(report, words = (code) => code) {
       met: report.policy.met,
       cosigned: report.policy.cosigned.map(({ name, time }) => ({ name, time: number(time) })),
     },
+    problems: told(report.problems),
+    more_problems: report.moreProblems,
+  };
+  if (report.state !== null) {
+    const { reception } = report;
+    return { ...common, state: report.state, reception: reception && { ...reception, index: number(reception.index) } };
+  }
+  return {
+    ...common,
+    files: report.files,
+    entries: report.entries,
     anchors: report.anchors.map(({ index, size, time }) => ({ index: number(index), size: number(size), time })),
     log: number(report.log),
     items: report.items.map((item) => ({
@@ -80,7 +92,5 @@ export function asJson(report, words = (code) => code) {
       verified: isVerified(item, report),
       problems: told(item.problems),
     })),
-    problems: told(report.problems),
-    more_problems: report.moreProblems,
   };
 }

@@ -43,7 +43,7 @@ async function checkAll(source, report, { trusted = [], requireKey = false, poli
     await checkAnchors(source, report, head, listed.anchors, byIndex);
     const named = report.keys.filter((key) => key.fingerprint === fingerprint);
     const outside = [...trusted, ...named, ...(policy?.logs ?? [])];
-    checkTrust(report, head, outside, requireKey || fingerprint !== null, leads);
+    checkTrust(report, CHECKPOINT, head, outside, requireKey || fingerprint !== null, leads);
     if (policy) report.policy = judge(policy, head.split);
     if (report.policy?.faulty) report.tell(CHECKPOINT, "cosignature-invalid");
   }

@@ -232,6 +232,7 @@ export const EN = {
     "reception-closed": "The entry of its reception does not disclose what was received, so nothing can be compared.",
     "reception-mismatch": "It is not what the archive received: digest or size differ from the ledger’s entry.",
     "statement-mismatch": "The list of items states something else about it than the ledger’s entry.",
+    "receipt-malformed": "This receipt is damaged.",
     more: "It has a problem that is counted and not listed.",
     internal: "The check itself failed. What cannot be checked is not verified.",
   },

@@ -249,6 +249,7 @@ export const FR = {
     "reception-closed": "L’écriture de sa réception ne communique pas ce qui a été reçu : rien ne peut être comparé.",
     "reception-mismatch": "Ce n’est pas ce que les archives ont reçu : empreinte ou taille diffèrent de l’écriture du registre.",
     "statement-mismatch": "La liste des éléments dit de lui autre chose que l’écriture du registre.",
+    "receipt-malformed": "Ce reçu est endommagé.",
     more: "Il a un défaut qui est compté et non listé.",
     internal: "La vérification elle-même a échoué. Ce qui ne peut être vérifié n’est pas vérifié.",
   },

@@ -1,7 +1,7 @@
 // The page's verifier under Node, for the tests: one JSON object a line in, one a line out, in order.
 //
 // {"base": {path: base64}} holds a bundle; {"changes": {path: base64 | null}, ...options} checks it with these changes;
-// {"zip": base64} checks an archive; {"call": name, "arguments": [...]} asks one of CALLS.
+// {"zip": base64} checks an archive, {"receipt": base64} a receipt; {"call": name, "arguments": [...]} asks one of CALLS.
 
 import { createInterface } from "node:readline";
 import { canonical, parseCanonical } from "../../ledger/page/canonical.mjs";
@@ -9,7 +9,7 @@ import { commit, parseEntry } from "../../ledger/page/entry.mjs";
 import { parseAnchor } from "../../ledger/page/anchor.mjs";
 import { usable, verifySignature } from "../../ledger/page/ed25519.mjs";
 import { parseDisclosure } from "../../ledger/page/events.mjs";
-import { Fault } from "../../ledger/page/faults.mjs";
+import { Fault, textOf } from "../../ledger/page/faults.mjs";
 import { tilePath } from "../../ledger/page/log.mjs";
 import { leafHash, verifyConsistency, verifyInclusion } from "../../ledger/page/merkle.mjs";
 import {
@@ -23,6 +23,7 @@ import {
   splitNote,
 } from "../../ledger/page/note.mjs";
 import { judge, parsePolicy } from "../../ledger/page/policy.mjs";
+import { verifyReceipt } from "../../ledger/page/receipt.mjs";
 import { asJson } from "../../ledger/page/report.mjs";
 import { hex, hmacSha256, Sha256, Sha512, sha256, sha512, unhex, utf8 } from "../../ledger/page/sha.mjs";
 import { Source } from "../../ledger/page/source.mjs";
@@ -75,7 +76,6 @@ const CALLS = {
   leaf: (text) => hex(leafHash(bytesOf(text))),
   entry: (text) => parseEntry(bytesOf(text)).eventId,
   vkey: (text, cosigner = false) => decodeVkey(text, cosigner ? COSIGNATURE : undefined).fingerprint,
-  note: (text, vkey) => (vkey ? openNote(text, [decodeVkey(vkey)]) : splitNote(text)).signatures.length,
   checkpoint: (text, vkey) => {
     const { origin, size, root: found } = vkey ? openCheckpoint(text, [decodeVkey(vkey)]) : parseCheckpoint(splitNote(text).text);
     return { origin, size: String(size), root: hex(found) };
@@ -92,10 +92,26 @@ const CALLS = {
     return true;
   },
   tile: (level, index, width) => tilePath(level, BigInt(index), width),
+  noteOf: (text, vkeys) => openNote(text, vkeys.map((vkey) => decodeVkey(vkey))).signatures.length,
+  checkpointOf: (text, vkeys) => openCheckpoint(text, vkeys.map((vkey) => decodeVkey(vkey))).origin,
+  cosigned: (text, vkey) => openNote(text, [decodeVkey(vkey, COSIGNATURE)]).signatures.length,
+  proven: (text, entry, vkey) => {
+    const proof = parseProof(bytesOf(text));
+    const head = openCheckpoint(proof.note, [decodeVkey(vkey)]);
+    verifyInclusion(leafHash(bytesOf(entry)), proof.index, head.size, proof.path, head.root);
+    return true;
+  },
+  continued: (text, old, oldRoot, vkey) => {
+    const proof = parseConsistency(bytesOf(text));
+    const head = openCheckpoint(proof.note, [decodeVkey(vkey)]);
+    if (proof.old !== BigInt(old)) throw new Fault("of another size");
+    verifyConsistency(proof.old, unhex(oldRoot), head.size, head.root, proof.path);
+    return true;
+  },
   disclosure: (text, eventId) => Array.from(parseDisclosure(bytesOf(text), eventId).keys()),
   anchor: (text) => parseAnchor(bytesOf(text)),
   policy: (text, note) => {
-    const policy = parsePolicy(Buffer.from(text, "base64").toString("utf8"));
+    const policy = parsePolicy(textOf(bytesOf(text)) ?? "not UTF-8");
     if (note === undefined) return policy.quorum;
     const { met, cosigned, faulty } = judge(policy, splitNote(note));
     return { met, cosigned: cosigned.map(({ name, time }) => [name, Number(time)]), faulty };
@@ -128,6 +144,7 @@ async function answer(asked) {
     policy: asked.policy ? parsePolicy(asked.policy) : null,
     fingerprint: asked.fingerprint ?? null,
   };
+  if (asked.receipt !== undefined) return asJson(verifyReceipt(bytesOf(asked.receipt), options));
   const report = await verifyBundle(() => opened(asked), options);
   if (report.internal) process.stderr.write(`${report.internal.stack}\n`);
   return asJson(report);
