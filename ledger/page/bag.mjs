@@ -44,10 +44,8 @@ export async function checkBag(source, report, tick) {
       report.tell(path, "file-unexpected");
     }
   }
-  for (const algorithm of Object.keys(ALGORITHMS)) {
-    await checkManifest(source, report, `manifest-${algorithm}.txt`, algorithm, payload, found);
-    await checkManifest(source, report, `tagmanifest-${algorithm}.txt`, algorithm, tags, found);
-  }
+  await checkTwins(source, report, "manifest", payload, found);
+  await checkTwins(source, report, "tagmanifest", tags, found);
   await checkInfo(source, report, payload);
   return found;
 }
@@ -57,20 +55,40 @@ async function checkDeclaration(source, report) {
   if (bytes !== null && !sameBytes(bytes, DECLARATION)) report.tell("bagit.txt", "declaration-malformed");
 }
 
+/** Both manifests of a kind; one that is wrong about a path of which the other is right is at fault itself. */
+async function checkTwins(source, report, stem, expected, found) {
+  const wrong = new Map();
+  for (const algorithm of Object.keys(ALGORITHMS)) {
+    const name = `${stem}-${algorithm}.txt`;
+    wrong.set(name, await checkManifest(source, report, name, algorithm, expected, found));
+  }
+  for (const [name, paths] of wrong) {
+    const alone = Array.from(wrong.values()).some((other) => other && Array.from(paths ?? []).some((path) => !other.has(path)));
+    if (alone) report.tell(name, "manifest-mismatch");
+  }
+}
+
+/** The paths about which the manifest is not right, null when it cannot be read. */
 async function checkManifest(source, report, name, algorithm, expected, found) {
   const bytes = await reading(source, report, name, MAX_MANIFEST_BYTES);
-  if (bytes === null) return;
+  if (bytes === null) return null;
   const listed = parseManifest(algorithm, bytes);
   if (listed === null) {
     report.tell(name, "manifest-malformed");
-    return;
+    return null;
   }
   const here = new Set(expected);
-  for (const path of listed.keys()) if (!here.has(path)) report.tell(path, "file-missing");
+  const wrong = new Set();
+  const tell = (path, code) => {
+    wrong.add(path);
+    report.tell(path, code);
+  };
+  for (const path of listed.keys()) if (!here.has(path)) tell(path, "file-missing");
   for (const path of expected) {
-    if (!listed.has(path)) report.tell(path, "file-unlisted");
-    else if (found.has(path) && found.get(path)[algorithm] !== listed.get(path)) report.tell(path, "digest-mismatch");
+    if (!listed.has(path)) tell(path, "file-unlisted");
+    else if (found.has(path) && found.get(path)[algorithm] !== listed.get(path)) tell(path, "digest-mismatch");
   }
+  return wrong;
 }
 
 /** Map of path to hex digest, or null unless these are exactly the bytes of a manifest. */

@@ -38,8 +38,8 @@ export class Report {
   }
 }
 
-/** Whether an item is wholly as the signed ledger has it. */
-export const isVerified = (item, report) => report.checkpoint !== null && item.problems.length === 0;
+/** Whether nothing is wrong with an item, under a head that holds. */
+export const isVerified = (item, report) => report.trust !== "none" && item.problems.length === 0;
 
 /** The report as `verify --json` and `receipt --json` print it; `words(code)` says what. Numbers beyond 2^53 become text. */
 export function asJson(report, words = (code) => code) {

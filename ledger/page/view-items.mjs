@@ -55,7 +55,7 @@ function problemLine(item, where, code, words) {
 }
 
 function itemSentence(item, report, words) {
-  if (report.checkpoint === null) return words.say("itemHead");
+  if (report.trust === "none") return words.say("itemHead");
   if (item.state === "withheld") return words.say("itemWithheld");
   if (item.state === "erased") return words.say("itemErased", { index: words.number(item.erasure) });
   return words.say("itemReceived", { date: words.date(new Date(item.receivedAt)), index: words.number(item.receivedIndex) });
@@ -86,7 +86,7 @@ function story(events, report, words, title) {
 
 function eventLine(event, report, words) {
   const { entry, fields } = event;
-  const good = report.checkpoint !== null && ![entryPath(event.index), proofPath(event.index)].some((path) => report.flawed.has(path));
+  const good = report.trust !== "none" && ![entryPath(event.index), proofPath(event.index)].some((path) => report.flawed.has(path));
   const closed = entry.commitments.size - fields.size;
   const outcome = words.outcome(entry.outcome);
   return el(

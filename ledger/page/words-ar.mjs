@@ -254,6 +254,7 @@ export const AR = {
     "file-too-long": "أطول مما يصحّ لملف مثله.",
     "digest-mismatch": "تغيّر: بصمته ليست التي في قائمة الملفات.",
     "manifest-malformed": "قائمة الملفات هذه تالفة.",
+    "manifest-mismatch": "تخطئ قائمة الملفات هذه في ملف تصيب فيه قائمتها التوأم.",
     "declaration-malformed": "لا يعلن حزمة من النوع الصحيح.",
     "info-malformed": "تالف.",
     "oxum-mismatch": "يذكر عددًا أو حجمًا للملفات غير الموجود.",

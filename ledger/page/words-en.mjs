@@ -187,6 +187,7 @@ export const EN = {
     "file-too-long": "It is longer than such a file may be.",
     "digest-mismatch": "It was changed: its digest is not the one in the list of files.",
     "manifest-malformed": "This list of files is damaged.",
+    "manifest-mismatch": "This list of files is wrong about a file of which its twin is right.",
     "declaration-malformed": "It does not declare a bundle of the right kind.",
     "info-malformed": "It is damaged.",
     "oxum-mismatch": "It states another number or size of files than there are.",

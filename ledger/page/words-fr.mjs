@@ -204,6 +204,7 @@ export const FR = {
     "file-too-long": "Il est plus long que ne peut l’être un tel fichier.",
     "digest-mismatch": "Il a été modifié : son empreinte n’est pas celle de la liste des fichiers.",
     "manifest-malformed": "Cette liste de fichiers est endommagée.",
+    "manifest-mismatch": "Cette liste de fichiers se trompe sur un fichier pour lequel sa jumelle a raison.",
     "declaration-malformed": "Il ne déclare pas un lot de la bonne sorte.",
     "info-malformed": "Il est endommagé.",
     "oxum-mismatch": "Il indique un autre nombre ou une autre taille de fichiers que ceux présents.",

