@@ -3,7 +3,9 @@
 import { el, icon } from "./dom.mjs";
 import { Unreadable } from "./faults.mjs";
 import { fromDrop, fromInput } from "./pick.mjs";
+import { verifyReceipt } from "./receipt.mjs";
 import { asJson } from "./report.mjs";
+import { Folder } from "./source.mjs";
 import { parseTrust } from "./trust.mjs";
 import { verifyBundle } from "./verify.mjs";
 import { result } from "./view-result.mjs";
@@ -16,7 +18,8 @@ const state = {
   trustText: "",
   trust: parseTrust(""),
   name: "",
-  source: null,
+  source: null, // a Source, a receipt, or the fault that there is none
+  content: null, // the digests of the file that a receipt should be for
   report: null,
   checkedAt: null,
   progress: null, // {done, total, path}
@@ -80,7 +83,7 @@ async function check(chosen) {
   state.stop?.abort();
   const stop = new AbortController();
   state.stop = stop;
-  if (chosen) Object.assign(state, { name: chosen.name, source: null, progress: null });
+  if (chosen) Object.assign(state, { name: chosen.name, source: null, progress: null, content: null });
   show("working");
   try {
     state.source ??= await chosen.open();
@@ -90,9 +93,10 @@ async function check(chosen) {
   }
   if (stop.signal.aborted) return undefined;
   const { keys, policy, fingerprint } = state.trust;
-  const options = { trusted: keys, policy, fingerprint, tick: progress(stop.signal) };
+  const options = { trusted: keys, policy, fingerprint, content: state.content, tick: progress(stop.signal) };
   try {
-    state.report = await verifyBundle(openAgain, options);
+    const { receipt } = state.source;
+    state.report = receipt ? verifyReceipt(receipt, options) : await verifyBundle(openAgain, options);
   } catch (error) {
     if (error.name !== "AbortError") throw error;
     return undefined;
@@ -125,6 +129,13 @@ const actions = {
   choose: (files) => {
     const chosen = fromInput(files);
     if (chosen) check(chosen);
+  },
+  /** The file that a receipt should be for. */
+  compare: async ([file]) => {
+    if (!file) return;
+    const source = new Folder([["content", file]]);
+    state.content = await source.digests("content");
+    check(null);
   },
   restart: () => {
     state.stop?.abort();

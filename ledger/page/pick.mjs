@@ -1,13 +1,24 @@
-// From what a person dropped or chose to a Source: {name, open}.
+// From what a person dropped or chose to a Source, or a receipt: {name, open}.
 
+import { MAX_RECEIPT_BYTES } from "./receipt.mjs";
 import { Folder } from "./source.mjs";
 import { openZip } from "./zip.mjs";
+
+/** A single file is an archive, or a receipt, which begins like JSON: {receipt: bytes}. */
+function single(file) {
+  const open = async () => {
+    const [first] = new Uint8Array(await file.slice(0, 1).arrayBuffer());
+    if (first !== 0x7b) return openZip(file);
+    return { receipt: new Uint8Array(await file.slice(0, MAX_RECEIPT_BYTES + 1).arrayBuffer()) };
+  };
+  return { name: file.name, open };
+}
 
 /** From the files of an <input>, with `webkitRelativePath` when a folder was chosen. */
 export function fromInput(files) {
   const [first] = files;
   if (!first) return null;
-  if (!first.webkitRelativePath) return archive(first);
+  if (!first.webkitRelativePath) return single(first);
   const name = first.webkitRelativePath.split("/", 1)[0];
   const listing = Array.from(files, (file) => [file.webkitRelativePath.slice(name.length + 1), file]);
   return { name, open: async () => new Folder(listing) };
@@ -24,7 +35,7 @@ export function fromDrop(transfer) {
     name: file?.name ?? "",
     open: async () => {
       const nodes = await Promise.all(dropped);
-      if (nodes.length === 1 && isFile(nodes[0])) return archive(await fileOf(nodes[0])).open();
+      if (nodes.length === 1 && isFile(nodes[0])) return single(await fileOf(nodes[0])).open();
       const listing = [];
       if (nodes.length === 1) await walk(nodes[0], "", listing);
       else for (const node of nodes) await list(node, node.name, listing);
@@ -33,7 +44,6 @@ export function fromDrop(transfer) {
   };
 }
 
-const archive = (file) => ({ name: file.name, open: () => openZip(file) });
 const isFile = (node) => node.kind === "file" || node.isFile === true;
 
 function fileOf(node) {

@@ -7,6 +7,7 @@ import { keyField } from "./view-start.mjs";
 
 export function result(state, words, actions) {
   const { report } = state;
+  if (report.state !== null) return receiptResult(state, words, actions);
   return [
     verdict(state, words),
     actionsRow(words, actions),
@@ -34,9 +35,10 @@ function verdict(state, words) {
     el(
       "div",
       { class: "verdict__facts" },
-      el("strong", {}, words.count("factItems", report.items.length, { good: words.number(good) })),
-      el("span", {}, words.count("factEvents", report.entries)),
-      el("span", {}, words.count("factFiles", report.files)),
+      state.name && el("span", {}, `${words.say(report.state === null ? "bundleName" : "receipt")}: `, el("bdi", {}, plain(state.name))),
+      report.state === null && el("strong", {}, words.count("factItems", report.items.length, { good: words.number(good) })),
+      report.state === null && el("span", {}, words.count("factEvents", report.entries)),
+      report.state === null && el("span", {}, words.count("factFiles", report.files)),
       el("span", {}, words.say("checkedAt", { date: words.date(state.checkedAt) })),
       el("span", { class: "soft" }, words.say("exitCode", { n: words.number(code) })),
     ),
@@ -44,6 +46,8 @@ function verdict(state, words) {
 }
 
 function sentence({ report, trust }, words) {
+  if (report.state === "pending" && report.exitCode === UNTRUSTED) return words.say("receiptPending");
+  if (report.state !== null && report.exitCode === INVALID) return words.say("receiptInvalid");
   if (report.exitCode === INVALID) {
     const missing = report.problems.some(({ where, code }) => where === "bagit.txt" && code === "file-missing");
     return missing ? words.say("noBag") : words.count("invalidText", report.flawed.size);
@@ -52,7 +56,9 @@ function sentence({ report, trust }, words) {
     if (report.trust !== "unknown") return words.say("untrustedQuorum");
     return words.say(trust.fingerprint ? "untrustedPrint" : "untrustedKey");
   }
-  return words.say(report.trust === "pinned" ? "verifiedPinned" : "verifiedFirst");
+  const pinned = report.trust === "pinned";
+  if (report.state !== null) return words.say(pinned ? "receiptPinned" : "receiptFirst");
+  return words.say(pinned ? "verifiedPinned" : "verifiedFirst");
 }
 
 function actionsRow(words, actions) {
@@ -77,8 +83,8 @@ function problems(report, words) {
     el(
       "li",
       { "data-where": where },
-      where === BUNDLE ? el("strong", {}, words.say("whole")) : bdi(plain(where), { class: "mono" }),
-      Array.from(codes, (code) => el("p", { "data-code": code }, words.code(code))),
+      placeName(where, report, words),
+      Array.from(codes, (code) => el("p", { "data-code": code }, codeWords(code, report, words))),
     ),
   );
   return el(
@@ -87,6 +93,53 @@ function problems(report, words) {
     el("h2", { id: "problems" }, words.say("problems")),
     el("ul", { class: "problems" }, rows),
     report.moreProblems > 0 && el("p", {}, words.count("problemsMore", report.moreProblems)),
+  );
+}
+
+function placeName(where, report, words) {
+  if (report.state !== null) return el("strong", {}, words.say("receipt"));
+  return where === BUNDLE ? el("strong", {}, words.say("whole")) : bdi(plain(where), { class: "mono" });
+}
+
+function codeWords(code, report, words) {
+  return report.state !== null && code === "payload-digest" ? words.say("receiptOther") : words.code(code);
+}
+
+function receiptResult(state, words, actions) {
+  const { report } = state;
+  return [
+    verdict(state, words),
+    actionsRow(words, actions),
+    report.problems.length > 0 && problems(report, words),
+    report.reception && reception(state, words, actions),
+    report.keys.length > 0 && fingerprints(state, words, actions),
+    report.checkpoint && ledger(report, words),
+    el("p", { class: "paper paper--sign" }, words.say("signHere")),
+  ].filter(Boolean);
+}
+
+/** What the archive received, and whether a file is it. */
+function reception({ report, content }, words, actions) {
+  const { accession, received_at: at, index, size, sha256 } = report.reception;
+  const input = el("input", { type: "file", hidden: true, "data-pick": "content" });
+  input.addEventListener("change", () => actions.compare(input.files));
+  const same = content && !report.problems.some(({ code }) => code === "payload-digest");
+  const rows = [
+    ["receiptItem", bdi(plain(accession), { class: "mono" })],
+    ["receiptAt", words.date(new Date(at))],
+    index !== null && ["receiptEntry", words.number(index)],
+    ["itemSize", words.bytes(size)],
+    ["itemDigest", bdi(plain(sha256), { class: "mono" })],
+  ].filter(Boolean);
+  return el(
+    "section",
+    { class: "card", "aria-labelledby": "receipt" },
+    el("h2", { id: "receipt" }, words.say("receipt")),
+    el("dl", { class: "facts" }, rows.map(([key, value]) => [el("dt", {}, words.say(key)), el("dd", {}, value)])),
+    same && el("p", { class: "row" }, el("span", { class: "tag tag--ok" }, icon("check"), words.say("itemVerified")), words.say("receiptSame")),
+    el("p", { class: "soft screen" }, words.say("receiptAsk")),
+    el("div", { class: "buttons" }, el("button", { class: "button", type: "button", onclick: () => input.click() }, words.say("receiptChoose"))),
+    input,
   );
 }
 

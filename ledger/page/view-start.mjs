@@ -4,8 +4,8 @@ import { bdi, el, icon, plain } from "./dom.mjs";
 
 export function start(state, words, actions) {
   const folder = el("input", { type: "file", webkitdirectory: true, hidden: true, "data-pick": "folder" });
-  const zip = el("input", { type: "file", accept: ".zip,application/zip", hidden: true, "data-pick": "zip" });
-  for (const input of [folder, zip]) input.addEventListener("change", () => actions.choose(input.files));
+  const file = el("input", { type: "file", accept: ".zip,.json,application/zip,application/json", hidden: true, "data-pick": "file" });
+  for (const input of [folder, file]) input.addEventListener("change", () => actions.choose(input.files));
   return [
     el(
       "header",
@@ -27,11 +27,11 @@ export function start(state, words, actions) {
           "div",
           { class: "buttons" },
           el("button", { class: "button button--main", type: "button", onclick: () => folder.click() }, words.say("chooseFolder")),
-          el("button", { class: "button", type: "button", onclick: () => zip.click() }, words.say("chooseZip")),
+          el("button", { class: "button", type: "button", onclick: () => file.click() }, words.say("chooseFile")),
         ),
         el("p", { class: "soft small" }, words.say("uploadHint")),
         folder,
-        zip,
+        file,
       ),
       el(
         "section",

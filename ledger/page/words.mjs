@@ -13,8 +13,8 @@ export function speaker(language) {
   const digits = new Intl.NumberFormat(words.locale);
   const day = new Intl.DateTimeFormat(words.locale, { dateStyle: "long", timeStyle: "medium", timeZone: "UTC", hourCycle: "h23" });
   const number = (value) => (value === null ? "" : digits.format(value));
-  const fill = (text, particulars) =>
-    text.replace(/\{(\w+)\}/g, (_, name) => `\u2068${particulars[name]}\u2069`); // isolated: no digits wander
+  const kept = (text) => (words.direction === "rtl" ? `\u2068${text}\u2069` : text); // so that no digits wander
+  const fill = (text, particulars) => text.replace(/\{(\w+)\}/g, (_, name) => kept(particulars[name]));
   return {
     language,
     direction: words.direction,

@@ -151,7 +151,7 @@ async function answer(asked) {
 }
 
 async function opened(asked) {
-  if (asked.zip) return openZip(new Blob([bytesOf(asked.zip)]));
+  if (asked.zip !== undefined) return openZip(new Blob([bytesOf(asked.zip)]));
   const files = new Map(base);
   for (const [path, text] of Object.entries(asked.changes ?? {})) {
     if (text === null) files.delete(path);
