@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Request, expect, sync_playwright
 from playwright.sync_api import Page as Tab
 
 import ledger.page
@@ -154,6 +154,10 @@ def opened(browser: Browser, folder: Path) -> Iterator[Open]:
         if message.type in ("error", "warning"):
             trouble.append(message.text)
 
+    def asked(request: Request) -> None:
+        if not request.url.startswith(("file:", "blob:")):
+            trouble.append(request.url)
+
     def open_page(language: str = "en", *, width: int = 1280, dark: bool = False) -> Tab:
         context = browser.new_context(
             locale=language,
@@ -166,14 +170,14 @@ def opened(browser: Browser, folder: Path) -> Iterator[Open]:
         tab = context.new_page()
         tab.on("console", heard)
         tab.on("pageerror", lambda error: trouble.append(str(error)))
-        tab.on("request", lambda request: request.url.startswith("file:") or trouble.append(request.url))
+        tab.on("request", asked)
         tab.goto((folder / "bundle/data/verify/verify.html").as_uri())
         return tab
 
     yield open_page
     for context in contexts:
         context.close()
-    assert not [line for line in trouble if not line.startswith("blob:")]
+    assert not trouble
 
 
 def drop(tab: Tab, path: Path) -> None:

@@ -12,7 +12,6 @@ import pytest
 
 from ledger import ed25519
 from ledger.merkle import entries_path, tile_path
-from ledger.note import decode_vkey
 from tests.ledger.sample import KEYS, write_bundle
 from tests.vectors.bundles import apply
 from tests.vectors.make import FOLDER
@@ -188,7 +187,6 @@ def test_bundles(page: Page, tmp_path: Path, number: int) -> None:
 def test_what_a_person_types_is_a_fingerprint_a_key_or_a_policy(page: Page) -> None:
     vkey, none = KEYS[0].vkey, {"keys": 0, "policy": False, "fingerprint": None}
     printed = vectors("ledger")["fingerprint"]
-    assert decode_vkey(vkey)
     assert page.call("trust", "  \n# nothing\n") == none
     for typed in (printed, printed.replace(" ", ""), f"\u2066{printed.upper()}\u2069", printed.replace(" ", "\n")):
         assert page.call("trust", typed) == none | {"fingerprint": printed}
