@@ -22,13 +22,13 @@ export function tilePath(level, index, width = WIDTH) {
 
 /** Whether a path is that of a tile or entry bundle of the log at this size. */
 function belongs(path, size) {
-  const [, level, digits, partial] = NAME.exec(path) ?? [];
+  const [, level, digits] = NAME.exec(path) ?? [];
   if (level === undefined) return false;
   const index = BigInt(digits.replace(/[x/]/g, ""));
   const count = level === "entries" ? size : size >> (8n * BigInt(level));
   if (index * 256n >= count) return false;
   const width = Number(count - index * 256n > 256n ? 256n : count - index * 256n);
-  return tilePath(level, index, width) === path && (partial === undefined) === (width === WIDTH);
+  return tilePath(level, index, width) === path;
 }
 
 /** The number of entries derived to the head's root, or null. */
