@@ -10,12 +10,12 @@ import evidence.api
 import incidents.api
 import verification.api
 import witnesses.api
-from archive.api_page import ApiPage
+from archive.api_page import api_page
 
 router = SimpleRouter()
 urlpatterns: list[URLPattern | URLResolver] = [
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
-    path("", ApiPage.as_view(url_name="api-schema"), name="api-page"),
+    path("", api_page, name="api-page"),
 ]
 for app in (accounts.api, evidence.api, witnesses.api, incidents.api, cases.api, verification.api):
     for prefix, viewset, basename in app.router_entries:

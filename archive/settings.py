@@ -67,7 +67,6 @@ INSTALLED_APPS = [
     "procrastinate.contrib.django",
     "rest_framework",
     "drf_spectacular",
-    "drf_spectacular_sidecar",
     "csp",
     "axes",
 ]
@@ -277,9 +276,6 @@ SPECTACULAR_SETTINGS = {
         "BundleState": "cases.vocabulary.ExportState",
         "RunState": "verification.vocabulary.State",
     },
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": None,
-    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": False, "validatorUrl": None},
 }
 
 # Jobs

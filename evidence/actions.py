@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -33,6 +34,7 @@ DATED = ("created", "published", "collected")
 LONGEST_DESCRIPTION = 20_000  # characters
 MOST_DESCRIBED_BYTES = 48 << 10  # what one ledger value holds, with room to spare
 LONGEST_NAME = 1024  # characters of an original name that are kept
+_NO_NAME = ("Cc", "Cs")  # controls, lone surrogates
 _UNREADABLE = re.compile("[\0\ud800-\udfff]")  # neither the database nor canonical JSON can hold them
 
 
@@ -373,11 +375,12 @@ def record_examination(
 
 
 def clean_name(name: str) -> str:
-    """The last part of a path, without control characters, at most 1,024 characters; never empty."""
+    """The last part of a path, without control characters, at most 1,024 characters; never empty.
+
+    Joiners and marks of direction stay: they are part of the name as it came. Pages spell the marks out (text.spelled).
+    """
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    kept = "".join(
-        character for character in last if character.isprintable() and not 0xD800 <= ord(character) <= 0xDFFF
-    )
+    kept = "".join(character for character in last if unicodedata.category(character) not in _NO_NAME)
     return kept[:LONGEST_NAME].strip() or "unnamed"
 
 

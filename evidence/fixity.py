@@ -127,10 +127,14 @@ def _digest(blob: Blob) -> str:
 
 
 def _told(item: Item) -> list[_Told]:
-    """The telling events of an item in their order, each opened and proved; the reception comes first."""
+    """The telling events of an item in their order, each opened and proved; the reception comes first.
+
+    They name the item first. What names it after something else (a case file, a bundle) tells of that, not of the item.
+    """
     subjects = EventSubject.objects.filter(kind="item", subject_id=item.id).values("event_id")
     events = in_order(Event.objects.filter(type__in=TELLING, id__in=subjects))
-    told = [_open(event) for event in events]
+    about = {"kind": "item", "id": str(item.id)}
+    told = [one for one in map(_open, events) if one.values["subjects"][0] == about]
     receptions = [one for one in told if one.event.type == Type.RECEIVE]
     if not receptions:
         raise _Wrong(FixityOutcome.LEDGER, "no reception of this item is in the ledger")

@@ -16,6 +16,7 @@ from custody.story import StoryLine
 from custody.vocabulary import Outcome, Type
 from evidence.description import DESCRIBED
 from evidence.models import Item
+from evidence.text import spelled
 from evidence.vocabulary import FixityOutcome
 
 LONGEST_SHOWN = 300  # characters of a value in the story
@@ -127,6 +128,8 @@ def _shown(name: str, value: Any) -> SafeString:
     elif name in DESCRIBED:
         choices = dict(_field(name).flatchoices or ())
         text = str(choices.get(text, text))
+    elif name == "original_name":
+        text = spelled(text)
     short = text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…"
     return format_html("<bdi>{}</bdi>", short)
 

@@ -64,6 +64,11 @@ def shown(data: bytes, *, whole: bool) -> Shown:
     return Shown(html, encoding, whole, marks)
 
 
+def spelled(text: str) -> str:
+    """The text with its marks of direction and hidden characters spelled out: photo‹RLO›gpj.exe."""
+    return "".join(f"‹{MARKS[ord(character)]}›" if ord(character) in MARKS else character for character in text)
+
+
 def decode(data: bytes) -> tuple[str, str]:
     """By byte order mark, else UTF-8, else Windows-1256 for Arabic letters; a cut last character is left out."""
     for mark, encoding in _BOMS:

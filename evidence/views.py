@@ -142,7 +142,7 @@ def _content_context(user: Any, record: Item, lines: Any, describable: bool) -> 
 
 def _as_it_came(record: Item) -> list[tuple[Any, Any]]:
     return [
-        (_("Original file name"), format_html('<bdi dir="auto">{}</bdi>', record.original_name)),
+        (_("Original file name"), format_html('<bdi dir="auto">{}</bdi>', text.spelled(record.original_name))),
         (_("Type"), format_html('<bdi dir="ltr">{}</bdi>', record.media_type) if record.media_type else ""),
         (_("Compartment"), format_html("<bdi>{}</bdi>", record.compartment.code)),
         (_("Received by"), format_html("<bdi>{}</bdi>", record.received_by.display_name)),

@@ -24,6 +24,8 @@ from custody.sequencer import drain
 from custody.signer import sign_head
 from custody.vocabulary import Type
 from evidence import store
+from evidence.fixity import find
+from evidence.vocabulary import FixityOutcome
 from tests import factories
 from tests.cases.makers import make_bundle, make_case, make_exhibit
 from tests.cases.test_cases import COVERED, recorded_testimony
@@ -215,6 +217,18 @@ def test_a_bundle_waits_for_the_signed_head_and_says_so(monkeypatch: pytest.Monk
     assert "sequencer" in bundle.problem
 
 
+def test_an_item_verifies_after_it_was_an_exhibit_that_changed_and_left_in_bundles() -> None:
+    exhibit = sealed_case()
+    by = exhibit.case_file.opened_by
+    actions.edit_exhibit(by=by, at=timezone.now(), exhibit_id=exhibit.pk, changes={"relevance": "Shows the road."})
+    made = built(exhibit)
+    again = actions.request_bundle(by=by, at=timezone.now(), case_id=exhibit.case_file_id)
+    actions.cancel_bundle(by=by, at=timezone.now(), bundle_id=again.pk)
+    actions.download_bundle(by=made.requested_by, at=timezone.now(), bundle_id=made.pk)
+    signed()
+    assert find(exhibit.item).outcome == FixityOutcome.OK
+
+
 def test_a_cancelled_bundle_is_not_built() -> None:
     bundle = make_bundle()
     signed()
@@ -237,7 +251,7 @@ def test_progress_and_page_of_a_bundle_tell_how_far_it_is() -> None:
     bundle = make_bundle()
     browser = factories.signed_in(bundle.requested_by)
     progress = browser.get(reverse("cases:bundle_progress", args=[bundle.pk])).json()
-    assert (progress["state"], progress["done"], progress["total"]) == ("running", 0, 1)
+    assert (progress["state"], progress["done"], progress["total"]) == ("waiting", 0, 1)
     signed()
     build(str(bundle.pk))
     assert browser.get(reverse("cases:bundle_progress", args=[bundle.pk])).json()["state"] == "done"

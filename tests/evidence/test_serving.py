@@ -273,3 +273,12 @@ def test_text_is_decoded_without_guessing_wildly(data: str | bytes, encoding: st
     decoded, found = text.decode(given)
     assert found == encoding
     assert shown in decoded
+
+
+def test_a_name_that_turns_its_letters_around_is_shown_with_its_marks_spelled_out() -> None:
+    place = factories.make_compartment()
+    by = factories.make_user(Role.INVESTIGATOR, place)
+    item = factories.make_item(place, by=by, name="photo\u202egpj.exe")
+    page = factories.signed_in(by).get(f"/items/{item.accession}/").text
+    assert page.count("photo‹RLO›gpj.exe") == 2  # among the facts, and in the story of its custody
+    assert "\u202e" not in page

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -238,8 +239,7 @@ def test_naughty_strings_as_file_names_are_kept_or_made_harmless(
     for name in strings:
         kept = clean_name(name_of(name.encode("utf-8", "surrogatepass")))
         assert kept
-        assert kept.isprintable()
-        assert "/" not in kept
+        assert not re.search("[\x00-\x1f\x7f-\x9f\ud800-\udfff/]", kept)
         assert not name.isprintable() or kept in name or kept == "unnamed"
     for number, name in enumerate(strings[::5]):
         response = caller.client.put(

@@ -72,6 +72,8 @@ def test_every_page_of_a_role_is_accessible_and_fits_a_telephone(
 ) -> None:
     page = visit(role, width=360)
     also = [*ALSO.get(role, ())]
+    for path in also:
+        acts.examined(page, path.split("/")[2])  # a text is shown once its type is known
     if role == "investigator":
         also.append(acts.open_nameless_witness(page))
     if role == "legal":
@@ -176,6 +178,7 @@ def test_signing_in_finding_an_item_and_verifying_it_need_no_mouse(visit: Visit,
     page.keyboard.type(account.password)
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"/$"))
+    page.wait_for_load_state()  # the keys are listened to from here on
 
     page.keyboard.press("g")
     page.keyboard.press("l")

@@ -187,7 +187,8 @@ def test_every_naughty_string_may_stand_in_a_narrative_and_a_title(visit: Visit,
 
 
 def squeezed(text: str) -> str:
-    """Without white space and control characters, which a page may fold or leave out."""
+    """Without white space, hidden characters and their spelled names, which a page may fold, leave out or show."""
+    text = re.sub(r"‹[A-Z]{2,4}›", "", text)
     return "".join(letter for letter in text if letter.isprintable() and not letter.isspace())
 
 

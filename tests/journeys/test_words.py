@@ -99,14 +99,15 @@ def test_the_dark_is_chosen_and_stays(visit: Visit) -> None:
     page.locator("header details.menu:not(.masthead__narrow) > summary").click()
     page.get_by_role("button", name="Dark").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    expect(page.locator("html")).not_to_have_css("background-color", light)  # the next frame paints it
     dark = page.evaluate(PAPER)
     assert brightness(dark) < 60 < 200 < brightness(light)
     page.goto("/incidents/")
-    assert page.evaluate(PAPER) == dark
+    expect(page.locator("html")).to_have_css("background-color", dark)
     page.locator("header details.menu:not(.masthead__narrow) > summary").click()
     page.get_by_role("button", name="Device").click()
     page.reload()
-    assert page.evaluate(PAPER) == light
+    expect(page.locator("html")).to_have_css("background-color", light)
 
 
 def brightness(colour: str) -> int:
