@@ -6,6 +6,7 @@ bundle is there whole or not at all.
 
 from __future__ import annotations
 
+import ast
 import io
 import os
 import pkgutil
@@ -34,6 +35,7 @@ from ledger.merkle import (
     verify_inclusion,
 )
 from ledger.note import Ed25519Verifier, NoteError, decode_vkey
+from ledger.page import page
 from ledger.proof import format_consistency, parse_proof
 from ledger.source import CHUNK, BundleError, safe_path
 
@@ -42,10 +44,24 @@ if TYPE_CHECKING:
 
 LANGUAGES = ("ar", "en", "fr")
 VERIFIER = "data/verify/sanad-verify.pyz"
+PAGE = "data/verify/verify.html"
 #: The modules of the verifier: what reads and checks, and nothing that writes or signs.
 MODULES = (
     *("__init__", "__main__", "anchor", "bag", "check", "checkpoint", "cosignature", "disclosure", "ed25519", "entry"),
-    *("items", "log", "merkle", "note", "policy", "proof", "receipt", "report", "rotation", "source", "verify"),
+    *(
+        "items",
+        "log",
+        "merkle",
+        "note",
+        "policy",
+        "proof",
+        "receipt",
+        "report",
+        "rotation",
+        "shape",
+        "source",
+        "verify",
+    ),
 )
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _RESERVED = ("data/items/", "data/items.json", "data/ledger/", "data/disclosures/", "data/verify/", "data/README.")
@@ -246,6 +262,7 @@ class BundleWriter:
             raise BundleError(f"the catalogue: {problem}") from None
         self._write(bag.ITEMS, [catalogue])
         self._write(VERIFIER, [verifier_archive()])
+        self._write(PAGE, [page()])
         for language in LANGUAGES:
             self._write(f"data/README.{language}.txt", [_resource(f"README.{language}.txt")])
         payload = dict(self._digests)
@@ -352,8 +369,20 @@ def verifier_archive() -> bytes:
         start = b"from ledger.__main__ import main\n\nraise SystemExit(main())\n"
         archive.writestr(_member("__main__.py"), start)
         for module in MODULES:
-            archive.writestr(_member(f"ledger/{module}.py"), _resource(f"{module}.py"))
+            archive.writestr(_member(f"ledger/{module}.py"), _lean(_resource(f"{module}.py").decode()))
     return buffer.getvalue()
+
+
+def _lean(source: str) -> str:
+    """The source without docstrings, remarks and empty lines, otherwise as it is written."""
+    lines = ["", *source.split("\n")]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False):
+            first, only = node.body[0], len(node.body) == 1
+            lines[first.lineno] = " " * first.col_offset + "pass" if only else ""
+            for number in range(first.lineno + 1, (first.end_lineno or first.lineno) + 1):
+                lines[number] = ""
+    return "".join(f"{line}\n" for line in lines if line.strip() and not line.lstrip().startswith("#"))
 
 
 def _zip_file(archive: zipfile.ZipFile, name: str, file: Path) -> None:

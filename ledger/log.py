@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 
 from ledger.checkpoint import Checkpoint
@@ -11,6 +12,8 @@ from ledger.merkle import HASH_BYTES, TILE_WIDTH, empty_root, entries_path, node
 
 TILE_BYTES = TILE_WIDTH * HASH_BYTES
 MAX_ENTRIES_BYTES = TILE_WIDTH * (2 + MAX_ENTRY_BYTES)
+
+_PATH = re.compile(r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/[0-9]{1,3})?\Z")
 
 
 class LogError(ValueError):
@@ -27,6 +30,16 @@ def log_paths(size: int) -> Iterator[str]:
             if level == 0:
                 yield entries_path(index, width)
         level, count = level + 1, count // TILE_WIDTH
+
+
+def is_log_path(path: str, size: int) -> bool:
+    """Whether `log_paths` gives the path; by the path alone, since the size is only what a head claims."""
+    match = _PATH.match(path)
+    if match is None:
+        return False
+    index, entries = int(re.sub("[x/]", "", match[2])), match[1] == "entries"
+    width = min(TILE_WIDTH, (size if entries else size >> 8 * int(match[1])) - index * TILE_WIDTH)
+    return width > 0 and path == (entries_path(index, width) if entries else tile_path(int(match[1]), index, width))
 
 
 def check_log(

@@ -5,6 +5,7 @@ Never raises for what a bundle holds: whatever is malformed becomes a problem wi
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from ledger.checkpoint import CheckpointError, open_checkpoint
 from ledger.disclosure import MAX_DISCLOSURE_BYTES, open_fields, parse_disclosure
 from ledger.entry import MAX_ENTRY_BYTES, leaf_hash, parse_entry
 from ledger.items import check_erasures, check_items
-from ledger.log import check_log, log_paths
+from ledger.log import check_log, is_log_path
 from ledger.note import MAX_NOTE_BYTES, Ed25519Verifier, NoteError, decode_vkey
 from ledger.policy import Policy, judge
 from ledger.report import Key, Report
@@ -178,17 +179,21 @@ def _check_anchors(check: Check) -> None:
         if data is None:
             continue
         token = event.fields.get("token")
-        size = token.get("size") if event.done("sanad/anchor") and isinstance(token, dict) else None
-        if type(size) is not int or token["sha256"] != hashlib.sha256(data).hexdigest():
+        stated = token if event.done("sanad/anchor") and isinstance(token, dict) else {}
+        size = stated.get("size")
+        if type(size) is not int or stated.get("sha256") != hashlib.sha256(data).hexdigest():
             check.tell(path, "anchor-mismatch", "is not what its entry records")
             size = None
         stamp = check.attempt(path, "anchor-malformed", "is not a timestamp", parse_response, data)
         if stamp is None or size is None:
             continue
         place, head = bag.place("head", size), check.report.checkpoint
-        note = check.source.read(place, MAX_NOTE_BYTES) if place in check.source.files else check.note
-        at_hand = place in check.source.files or (head is not None and head.size == size)
-        if not at_hand or hashlib.new(stamp.algorithm, note).digest() != stamp.imprint:
+        note = check.note if head is not None and head.size == size else None
+        if place in check.source.files:
+            note = None
+            with contextlib.suppress(BundleError):  # told with the earlier heads
+                note = check.source.read(place, MAX_NOTE_BYTES)
+        if note is None or hashlib.new(stamp.algorithm, note).digest() != stamp.imprint:
             check.tell(path, "anchor-mismatch", "is over something else than the head it is recorded for")
             continue
         check.report.anchors.append({"index": index, "size": size, "time": stamp.time})
@@ -199,7 +204,7 @@ def _check_log(check: Check) -> None:
     if not found or head is None:
         return
     own = f"{bag.LOG}checkpoint"
-    for path in sorted(found - {bag.LOG + path for path in log_paths(head.size)} - {own}):
+    for path in sorted(path for path in found - {own} if not is_log_path(path[len(bag.LOG) :], head.size)):
         check.tell(path, "file-unexpected", "is not part of the log at its head's size")
     note = check.read(own, MAX_NOTE_BYTES)
     if note is not None and note != check.note:
