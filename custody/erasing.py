@@ -16,7 +16,8 @@ from uuid import UUID
 from django.db.models import Q
 
 from custody import seal
-from custody.models import Disclosure, SubjectKey
+from custody.models import Disclosure
+from custody.statements import fetch_one
 
 #: What is told of an erased event: opaque identifiers only.
 KEPT = ("agent", "compartment", "subjects")
@@ -48,8 +49,7 @@ def destroy(
     rows = list(Disclosure.objects.filter(wanted).order_by("pk"))
     kept = [row for row in rows if row.field in KEPT]
     opened = [_opened(row) for row in kept]
-    Disclosure.objects.filter(pk__in=[row.pk for row in rows]).delete()
-    SubjectKey.objects.filter(subject_id__in=list(subjects)).delete()
+    fetch_one("SELECT custody_erase_v1(%s, %s)", [[row.pk for row in rows], list(subjects)])
     aead = seal.subject_aead(keeper)
     Disclosure.objects.bulk_create(
         Disclosure(

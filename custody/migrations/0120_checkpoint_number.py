@@ -10,7 +10,7 @@ ALTER TABLE custody_checkpoint ENABLE ALWAYS TRIGGER append_only_rows;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("custody", "0103_erase")]
+    dependencies = [("custody", "0104_tile_storage")]
     operations = [
         migrations.AddField("checkpoint", "number", models.BigIntegerField(null=True)),
         migrations.RunSQL(NUMBER, migrations.RunSQL.noop),

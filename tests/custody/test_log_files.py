@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from custody import signer
-from custody import log_files
 from custody.alarm import LedgerBroken
 from custody.log_files import export, exported_entries, exported_head, split_bundle
 from custody.models import Entry
