@@ -96,7 +96,8 @@ def change_own_password(*, by: User, at: datetime, password: str) -> None:
 
 
 def _record_password(*, by: User, at: datetime, done: str) -> None:
-    """Whoever knew the old password may have issued tokens with it: none outlives it."""
+    """Whoever knew the old password may have issued tokens with it, or asked for a link: none outlives it."""
+    Invitation.objects.filter(user=by, used_at__isnull=True, expires_at__gt=at).update(expires_at=at)
     in_force = ApiToken.objects.filter(user=by, revoked_at__isnull=True, expires_at__gt=at)
     tokens = list(in_force.select_for_update().order_by("pk"))
     ApiToken.objects.filter(pk__in=[token.pk for token in tokens]).update(revoked_at=at)

@@ -14,6 +14,7 @@ from django.utils.translation import override
 
 from accounts import actions
 from accounts.models import ApiToken, Invitation, Role, User, digest_of
+from accounts.permissions import NotNow
 from custody.models import Event
 from custody.story import story
 from custody.vocabulary import Type
@@ -305,6 +306,15 @@ def test_the_invitation_is_read_in_the_language_of_the_invited() -> None:
     client.get(f"{INVITATION}{secret}/")
     page = client.get(INVITATION)
     assert 'dir="rtl"' in page.content.decode()
+
+
+def test_a_link_that_was_asked_for_ends_when_the_password_is_changed() -> None:
+    administrator = factories.make_user(Role.ADMINISTRATOR)
+    person = factories.make_user()
+    secret = actions.renew_invitation(by=administrator, at=timezone.now(), user_id=person.pk)
+    actions.change_own_password(by=person, at=timezone.now(), password="another-harbour-77-lamp")
+    with pytest.raises(NotNow):
+        actions.accept_invitation(secret=secret, password="a-third-harbour-78-lamp", at=timezone.now())
 
 
 def test_a_new_password_ends_every_other_session() -> None:
