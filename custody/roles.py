@@ -3,7 +3,7 @@
 | role | is used by | may |
 |---|---|---|
 | owner | migrations | everything: it owns the tables |
-| web | web server, worker, commands | write other apps' tables; add events, values, keys, pending rows, vouchers |
+| web | web server, worker, commands | write other apps' tables; add what is recorded and what partners say |
 | sequencer | sequencer | add entries and tiles, let tiles grow, take pending rows away |
 | signer | signer, with its scrub | read the ledger, its values sealed; add checkpoints |
 | auditor | the ledger's export, foreign checkers | read the ledger and digests; no value, key, name or description |

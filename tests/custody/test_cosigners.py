@@ -94,7 +94,8 @@ class Liar(http.server.BaseHTTPRequestHandler):
         self._answer(b"")
 
     def _answer(self, body: bytes) -> None:
-        status, kind, data = self.answers.get(self.path.rsplit("/", 1)[1], lambda _: (404, "text/plain", b""))(body)
+        answer = self.answers.get(self.path.rsplit("/", 1)[1])
+        status, kind, data = answer(body) if answer else (404, "text/plain", b"")
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
