@@ -16,8 +16,9 @@ from django.urls import reverse
 from psycopg.errors import InsufficientPrivilege
 
 from accounts.models import Role
-from custody import roles
-from custody.models import Checkpoint, Pending
+from custody import roles, seal
+from custody.engine import opened
+from custody.models import Checkpoint, Disclosure, Pending, SubjectKey
 from custody.proof import proof_at
 from custody.sequencer import drain, tree_size
 from custody.signer import sign_head
@@ -186,6 +187,24 @@ def test_pages_are_served_in_the_web_role(as_role: Callable[[str], None]) -> Non
     as_role("web")
     for url in ("/", reverse("evidence:library"), reverse("evidence:item", args=[item.accession]), "/incidents/"):
         assert client.get(url).status_code == 200, url
+
+
+@pytest.mark.django_db
+def test_values_and_keys_go_through_one_function_that_only_the_web_role_may_call(
+    as_role: Callable[[str], None],
+) -> None:
+    event = happen(fields={"purpose": "to be erased"})
+    as_role("web")
+    kept = happen(fields={"purpose": "kept"})
+    rows = list(Disclosure.objects.filter(event_id=event))
+    seal.erase([row.pk for row in rows], [row.subject_id for row in rows])
+    assert not Disclosure.objects.filter(event_id=event).exists()
+    assert SubjectKey.objects.count() == 1
+    assert opened([kept])[kept]["purpose"][1] == "kept"
+    for kind in ("sequencer", "auditor"):
+        as_role(kind)
+        with pytest.raises(ProgrammingError, match="permission denied for function"), transaction.atomic():
+            seal.erase([], [])
 
 
 def test_every_table_of_custody_has_its_rights_stated() -> None:

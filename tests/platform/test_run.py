@@ -139,7 +139,8 @@ def test_each_process_has_its_own_database_role_and_the_ledger_is_kept_as_files(
             time.sleep(0.2)
         with psycopg.connect(database_url(data, role=SUPERUSER)) as connection:
             rows = connection.execute(
-                "SELECT DISTINCT usename::text FROM pg_stat_activity WHERE datname = 'sanad' AND pid <> pg_backend_pid()"
+                "SELECT DISTINCT usename::text FROM pg_stat_activity"
+                " WHERE datname = 'sanad' AND pid <> pg_backend_pid()"
             ).fetchall()
     finally:
         archive.stop()
