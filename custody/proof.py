@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from custody.models import Checkpoint, Entry
+from custody import statements
+from custody.models import Checkpoint
 from custody.sequencer import read_tile, read_tiles
 from ledger.entry import leaf_hash
 from ledger.merkle import TILE_HEIGHT, TileReader, inclusion_proof, verify_inclusion
@@ -29,20 +30,20 @@ def proof_of(event_id: UUID, checkpoint: Checkpoint | None = None) -> Proof | No
 
     Raises ledger.merkle.ProofError when the stored tree does not lead to the signed root: tampering, or a damaged disk.
     """
-    row = Entry.objects.filter(event_id=event_id).first()
-    return proof_at(row.index, checkpoint) if row is not None else None
+    row = statements.fetch_one("SELECT index FROM custody_entry WHERE event_id = %s", [event_id])
+    return proof_at(row[0], checkpoint) if row is not None else None
 
 
 def proof_at(index: int, checkpoint: Checkpoint | None = None) -> Proof | None:
     """The proof of the entry at an index, as proof_of; None when no signed head covers it (yet)."""
     head = checkpoint or newest_checkpoint()
-    row = Entry.objects.filter(index=index).first()
-    if head is None or row is None or row.index >= head.size:
+    row = statements.fetch_one("SELECT entry FROM custody_entry WHERE index = %s", [index])
+    if head is None or row is None or index >= head.size:
         return None
-    entry = bytes(row.entry)
-    path = inclusion_proof(row.index, head.size, _prefetched(row.index, head.size))
-    verify_inclusion(leaf_hash(entry), row.index, head.size, path, bytes(head.root))
-    return Proof(row.index, entry, path, head)
+    entry: bytes = row[0]
+    path = inclusion_proof(index, head.size, _prefetched(index, head.size))
+    verify_inclusion(leaf_hash(entry), index, head.size, path, bytes(head.root))
+    return Proof(index, entry, path, head)
 
 
 def _prefetched(index: int, size: int) -> TileReader:

@@ -25,6 +25,14 @@ _TILES = """
     SELECT * FROM unnest(%s::smallint[], %s::bigint[], %s::bytea[])
     ON CONFLICT (level, index) DO UPDATE SET hashes = EXCLUDED.hashes
 """
+# LIMIT keeps it to one look into the index for each tile, whatever is known of the table's size
+_WANTED_TILES = """
+    SELECT wanted.level, wanted.index, found.hashes
+    FROM unnest(%s::smallint[], %s::bigint[]) AS wanted (level, index)
+    CROSS JOIN LATERAL (
+        SELECT hashes FROM custody_tile AS tile WHERE tile.level = wanted.level AND tile.index = wanted.index LIMIT 1
+    ) AS found
+"""
 
 
 class LedgerBroken(Exception):
@@ -46,11 +54,7 @@ def read_tile(level: int, index: int) -> bytes:
 def read_tiles(wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
     """Those of the tiles (level, index) that are stored, in one look."""
     levels, indices = [level for level, _ in wanted], [index for _, index in wanted]
-    rows = statements.execute(
-        "SELECT level, index, hashes FROM custody_tile JOIN unnest(%s::smallint[], %s::bigint[])"
-        " AS wanted (level, index) USING (level, index)",
-        [levels, indices],
-    )
+    rows = statements.execute(_WANTED_TILES, [levels, indices])
     return {(level, index): hashes for level, index, hashes in rows}
 
 
