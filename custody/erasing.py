@@ -17,7 +17,6 @@ from django.db.models import Q
 
 from custody import seal
 from custody.models import Disclosure
-from custody.statements import fetch_one
 
 #: What is told of an erased event: opaque identifiers only.
 KEPT = ("agent", "compartment", "subjects")
@@ -49,7 +48,7 @@ def destroy(
     rows = list(Disclosure.objects.filter(wanted).order_by("pk"))
     kept = [row for row in rows if row.field in KEPT]
     opened = [_opened(row) for row in kept]
-    fetch_one("SELECT custody_erase_v1(%s, %s)", [[row.pk for row in rows], list(subjects)])
+    seal.erase([row.pk for row in rows], list(subjects))
     aead = seal.subject_aead(keeper)
     Disclosure.objects.bulk_create(
         Disclosure(
