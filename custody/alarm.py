@@ -43,7 +43,7 @@ EXIT_CODES = {
 }
 #: The stored tree itself is not what was signed: nothing is appended to it meanwhile.
 OF_THE_TREE = frozenset({Kind.WENT_BACKWARDS, Kind.REWRITTEN, Kind.MISSING, Kind.DAMAGED})
-SIGNER, SCRUB, SEQUENCER = "signer", "scrub", "sequencer"
+SIGNER, SCRUB, BESIDE, SEQUENCER = "signer", "scrub", "values", "sequencer"
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class LedgerBroken(Exception):
 
 def alarms() -> list[Alarm]:
     """Every alarm that stands, the oldest first. A damaged alarm file is an alarm."""
-    found = (_read(source) for source in (SIGNER, SCRUB, SEQUENCER))
+    found = (_read(source) for source in (SIGNER, SCRUB, BESIDE, SEQUENCER))
     return sorted((alarm for alarm in found if alarm is not None), key=lambda alarm: alarm.at)
 
 

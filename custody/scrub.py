@@ -1,5 +1,8 @@
 """The scrub: every hour the signer derives the whole tree anew from the stored entries, beside its signatures.
 
+There are two passes. That of the tree hashes every entry. That of the values also opens what stands beside the entries
+(custody.agreement); it takes many times as long, steps aside for the other one, and needs the archive's key.
+
 1. It works in short batches and rests in between (SHARE of the time), so that receipts do not wait for it.
 2. Where it has come to is kept in the signer's folder: a restart goes on from there, up to a few seconds' work.
 3. What it found is kept in the status folder and shown on the audit desk. A fault of the tree stops the signatures
@@ -19,13 +22,14 @@ from django.conf import settings
 
 from custody import keys, ledger_keys, signer, signer_state
 from custody.agreement import Fault
-from custody.alarm import SCRUB, Kind, LedgerBroken, clear_alarm, raise_alarm, raise_for
+from custody.alarm import BESIDE, SCRUB, Kind, LedgerBroken, clear_alarm, raise_alarm, raise_for
 from custody.leaves import Leaves, Peaks, leads_to
 from custody.ledger_keys import Head
 from custody.models import Entry
 from custody.verify import Pass, TreeFault, head_faults, stray_faults
 from ledger.entry import leaf_hash
 
+TREE, VALUES = "tree", "values"
 SHARE = 0.25  # of the time, at most, spent on a scrub while the signer is at work
 KEEP_EVERY = 5.0  # seconds of work that a kill may cost
 MOST_FAULTS = 50  # told in full; all are counted
@@ -35,17 +39,13 @@ log = logging.getLogger("custody.scrub")
 
 @dataclass(frozen=True)
 class Result:
-    """One whole pass: when it began and ended (UTC), over how many entries, and what it found.
-
-    `values`: whether the sealed values were compared too, for which the signer needs the archive's key.
-    """
+    """One whole pass: when it began and ended (UTC), over how many entries, and what it found."""
 
     began: datetime
     ended: datetime
     size: int
     faults: int
     first: tuple[str, ...]
-    values: bool
 
     @property
     def clean(self) -> bool:
@@ -56,37 +56,61 @@ class Stopped(Exception):
     """The pass was told to stop; it goes on from where it was kept."""
 
 
-def last_result() -> Result | None:
-    """The last whole pass, None before the first. A damaged file tells of none."""
+def last_result(what: str = TREE) -> Result | None:
+    """The last whole pass over the tree, or the VALUES; None before the first. A damaged file tells of none."""
     try:
-        told = json.loads(_result().read_text())
+        told = json.loads(_result(what).read_text())
         return Result(
             datetime.fromisoformat(told["began"]),
             datetime.fromisoformat(told["ended"]),
             int(told["size"]),
             int(told["faults"]),
             tuple(map(str, told["first"])),
-            bool(told["values"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def due(now: datetime) -> bool:
-    """Whether a pass should begin, or go on."""
-    last = last_result()
+def due(now: datetime, what: str = TREE) -> bool:
+    """Whether a pass should begin, or go on. One over the values is never due without the key that opens them."""
+    if what == VALUES and not keys.opens_values():
+        return False
+    last = last_result(what)
     interval = timedelta(seconds=settings.SANAD_SCRUB)
-    return _kept() is not None or last is None or not last.clean or not timedelta() <= now - last.ended < interval
+    again = last is None or (what == TREE and not last.clean) or not timedelta() <= now - last.ended < interval
+    return again or _kept(what) is not None
 
 
 def scrub(*, pause: Callable[[float], None] = lambda _: None) -> Result:
-    """One whole pass, from where the last one was broken off. Raises LedgerBroken at a fault of the tree.
+    """One whole pass over the tree, from where the last one was broken off. Raises LedgerBroken at a fault.
 
     `pause(seconds)` is called after each batch with the time it took; it rests, and raises Stopped to break off.
     """
-    kept, signed = _kept(), _signed_head()
+    result = _passed(TREE, pause)
+    signer_state.trust_again()
+    clear_alarm(SCRUB)
+    _mend_leaves()
+    log.info("scrubbed %s entries without a fault", result.size)
+    return result
+
+
+def scrub_values(*, pause: Callable[[float], None] = lambda _: None) -> Result:
+    """The same over entries with the events, subjects and sealed values beside them: their faults raise the alarm."""
+    result = _passed(VALUES, pause)
+    if result.clean:
+        clear_alarm(BESIDE)
+        log.info("compared the values beside %s entries without a fault", result.size)
+    else:
+        where = result.first[0].partition(": ")[0]
+        raise_alarm(result.first[0], kind=Kind.VALUES, where=where, source=BESIDE)
+        log.critical("the scrub found %s faults beside the tree, the first: %s", result.faults, result.first[0])
+    return result
+
+
+def _passed(what: str, pause: Callable[[float], None]) -> Result:
+    kept, signed = _kept(what), _signed_head()
     began = datetime.fromisoformat(kept["began"]) if kept else datetime.now(UTC)
-    whole = Pass(kept["pass"]) if kept else Pass.begin(signed, values=keys.opens_values())
+    whole = Pass(kept["pass"]) if kept else Pass.begin(signed, values=what == VALUES)
     tally = _Tally(kept["count"], kept["first"]) if kept else _Tally()
     last_kept = time.monotonic()
     try:
@@ -97,27 +121,20 @@ def scrub(*, pause: Callable[[float], None] = lambda _: None) -> Result:
             started = time.monotonic()
             tally.add(whole.step())
             if started - last_kept > KEEP_EVERY and not whole.finished:
-                _keep({"began": began.isoformat(), "pass": whole.stored(), "count": tally.count, "first": tally.first})
+                progress = {"began": began.isoformat(), "pass": whole.stored(), "count": tally.count}
+                keys.write_durably(_progress(what), json.dumps(progress | {"first": tally.first}))
                 last_kept = started
             pause(time.monotonic() - started)
-        if whole.values:
+        if what == VALUES:
             tally.add(stray_faults())
     except LedgerBroken as broken:
         signer_state.distrust(broken)
         raise_for(broken, SCRUB)
-        _conclude(Result(began, datetime.now(UTC), whole.done, tally.count, tuple(tally.first), whole.values))
+        _conclude(TREE, Result(began, datetime.now(UTC), whole.done, tally.count, tuple(tally.first)))
+        _progress(what).unlink(missing_ok=True)
         raise
-    result = Result(began, datetime.now(UTC), whole.total, tally.count, tuple(tally.first), whole.values)
-    _conclude(result)
-    signer_state.trust_again()
-    if result.clean:
-        clear_alarm(SCRUB)
-        _mend_leaves()
-        log.info("scrubbed %s entries without a fault", result.size)
-    else:
-        where = result.first[0].partition(": ")[0]
-        raise_alarm(result.first[0], kind=Kind.VALUES, where=where, source=SCRUB)
-        log.critical("the scrub found %s faults beside the tree, the first: %s", result.faults, result.first[0])
+    result = Result(began, datetime.now(UTC), whole.total, tally.count, tuple(tally.first))
+    _conclude(what, result)
     return result
 
 
@@ -163,9 +180,9 @@ def _says_more(one: TreeFault, other: TreeFault) -> bool:
     return rank(one) > rank(other)
 
 
-def _conclude(result: Result) -> None:
-    keys.write_durably(_result(), json.dumps(asdict(result), default=datetime.isoformat), mode=0o644)
-    _progress().unlink(missing_ok=True)
+def _conclude(what: str, result: Result) -> None:
+    keys.write_durably(_result(what), json.dumps(asdict(result), default=datetime.isoformat), mode=0o644)
+    _progress(what).unlink(missing_ok=True)
 
 
 def _mend_leaves() -> None:
@@ -186,10 +203,10 @@ def _mend_leaves() -> None:
             log.warning("the signer's list of hashes was built anew")
 
 
-def _kept() -> dict[str, Any] | None:
+def _kept(what: str) -> dict[str, Any] | None:
     """Where a pass was broken off; damaged, or of another ledger, it begins anew."""
     try:
-        kept: dict[str, Any] = json.loads(_progress().read_text())
+        kept: dict[str, Any] = json.loads(_progress(what).read_text())
         Pass(kept["pass"])
         datetime.fromisoformat(kept["began"])
         return kept | {"count": int(kept["count"]), "first": [str(one) for one in kept["first"]]}
@@ -197,13 +214,9 @@ def _kept() -> dict[str, Any] | None:
         return None
 
 
-def _keep(progress: dict[str, Any]) -> None:
-    keys.write_durably(_progress(), json.dumps(progress))
+def _progress(what: str) -> Path:
+    return signer_state.folder() / f"scrub-{what}.json"
 
 
-def _progress() -> Path:
-    return signer_state.folder() / "scrub.json"
-
-
-def _result() -> Path:
-    return Path(settings.SANAD_STATUS) / "scrub.json"
+def _result(what: str) -> Path:
+    return Path(settings.SANAD_STATUS) / f"scrub-{what}.json"

@@ -3,7 +3,7 @@
     state.json     the memory: the last signed head, the peaks of its tree, the chain over all heads, the keys
     key-<id>       the private key of one key id (0600)
     leaves         the hash of every entry as it was signed, 32 bytes each, to name the one that was changed
-    scrub.json     how far the present scrub has come
+    scrub-*.json   how far the present scrub of the tree, and of the values, has come
     distrust.json  the fault of the tree that a scrub found: nothing is signed before a whole scrub finds none
 
 Never restored from a backup: an old memory would sign a second past. The memory is replaced by compare-and-set: whoever

@@ -16,7 +16,7 @@ from custody.keys import KeyProblem
 from custody.ledger_keys import LedgerKey, ledger_keys
 from custody.models import Checkpoint, Entry, Event, EventSubject, Pending
 from custody.proof import newest_checkpoint
-from custody.scrub import Result, last_result
+from custody.scrub import VALUES, Result, last_result
 from custody.sequencer import tree_size
 from custody.signer import HEARTBEAT
 from custody.vocabulary import Outcome, Type
@@ -67,6 +67,7 @@ class LedgerState:
     heartbeat: datetime | None
     cadence: timedelta
     scrub: Result | None
+    values: Result | None
 
 
 def condition(figure: Figure, now: datetime) -> Q:
@@ -161,6 +162,7 @@ def ledger_state() -> LedgerState:
         heartbeat=Checkpoint.objects.filter(heartbeat=True).aggregate(last=Max("signed_at"))["last"],
         cadence=HEARTBEAT,
         scrub=last_result(),
+        values=last_result(VALUES),
     )
 
 

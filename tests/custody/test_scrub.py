@@ -1,14 +1,14 @@
 """The scrub: the whole tree derived anew, in rests, from where it stopped; and a fault of it stops the signatures."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from custody import scrub, signer_state
-from custody.alarm import EXIT_CODES, SCRUB, Kind, LedgerBroken, alarm_of, raise_alarm
+from custody.alarm import BESIDE, EXIT_CODES, SCRUB, Kind, LedgerBroken, alarm_of, raise_alarm
 from custody.leaves import leads_to
 from custody.models import Checkpoint, Entry
 from custody.sequencer import drain
@@ -41,10 +41,15 @@ def test_a_clean_scrub_tells_when_it_was_and_how_far_it_went() -> None:
     assert scrub.last_result() is None
     result = scrub.scrub()
     assert result == scrub.last_result()
-    assert (result.size, result.faults, result.clean, result.values) == (300, 0, True, True)
+    assert (result.size, result.faults, result.clean) == (300, 0, True)
     assert result.began <= result.ended
     assert not scrub.due(result.ended + timedelta(seconds=settings.SANAD_SCRUB - 1))
     assert scrub.due(result.ended + timedelta(seconds=settings.SANAD_SCRUB))
+    assert scrub.due(result.ended, scrub.VALUES)
+    values = scrub.scrub_values()
+    assert values == scrub.last_result(scrub.VALUES)
+    assert (values.size, values.clean) == (300, True)
+    assert not scrub.due(values.ended, scrub.VALUES)
 
 
 def test_a_flipped_bit_in_an_entry_is_named_with_what_it_should_be() -> None:
@@ -106,9 +111,11 @@ def test_an_older_copy_of_the_database_with_all_its_heads_is_told_as_going_backw
 def test_a_changed_value_raises_the_alarm_and_signatures_go_on() -> None:
     signed_ledger(3)
     as_owner(REFUSED)
-    result = scrub.scrub()
+    assert scrub.scrub().clean
+    result = scrub.scrub_values()
     assert (result.faults, result.first) == (1, ("entry 0: its event row was changed: outcome",))
-    alarm = alarm_of(SCRUB)
+    assert alarm_of(SCRUB) is None
+    alarm = alarm_of(BESIDE)
     assert alarm is not None
     assert (alarm.kind, alarm.where) == (Kind.VALUES, "entry 0")
     assert signed_ledger(1).size == 4
@@ -140,15 +147,15 @@ def test_it_goes_on_where_it_was_stopped_and_finds_what_is_on_either_side(monkey
             raise scrub.Stopped
 
     with pytest.raises(scrub.Stopped):
-        scrub.scrub(pause=stop_soon)
-    place = json.loads((settings.SANAD_SIGNER / "scrub.json").read_text())["pass"]["place"]
+        scrub.scrub_values(pause=stop_soon)
+    place = json.loads((settings.SANAD_SIGNER / "scrub-values.json").read_text())["pass"]["place"]
     assert place == 512
     signed_ledger(5)
     steps: list[float] = []
-    result = scrub.scrub(pause=steps.append)
+    result = scrub.scrub_values(pause=steps.append)
     assert len(steps) == 2, "(512, 768] and (768, 1000]"
     assert (result.size, result.first) == (1000, ("entry 0: its event row was changed: outcome",))
-    assert not (settings.SANAD_SIGNER / "scrub.json").exists()
+    assert not (settings.SANAD_SIGNER / "scrub-values.json").exists()
     assert memory() is not None
 
 
@@ -169,16 +176,17 @@ def test_a_pass_taken_up_again_notices_a_change_ahead_of_it(monkeypatch: pytest.
 
 def test_damaged_progress_means_that_it_begins_anew() -> None:
     signed_ledger(3)
-    (settings.SANAD_SIGNER / "scrub.json").write_text('{"pass": {}}')
+    (settings.SANAD_SIGNER / "scrub-tree.json").write_text('{"pass": {}}')
     assert scrub.scrub().size == 3
 
 
-def test_without_the_archives_key_it_still_derives_the_whole_tree_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_archives_key_it_still_derives_the_whole_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     """On another host the signer has no key to the values, and makes none."""
     signed_ledger(3)
     monkeypatch.setattr(settings, "SANAD_KEYS", settings.SANAD_KEYS / "elsewhere")
-    result = scrub.scrub()
-    assert (result.clean, result.values, result.size) == (True, False, 3)
+    call_command("signer", once=True)
+    assert not scrub.due(datetime.now(UTC), scrub.VALUES)
+    assert scrub.last_result(scrub.VALUES) is None
     assert not settings.SANAD_KEYS.exists()
     as_owner('UPDATE custody_entry SET leaf_hash = sha256(leaf_hash) WHERE "index" = 1')
     assert broken().where == "entry 1"

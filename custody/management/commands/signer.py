@@ -1,5 +1,6 @@
 """`manage.py signer`: signs the heads of the ledger and scrubs it, until told to stop."""
 
+import contextlib
 import logging
 import signal
 import threading
@@ -10,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from custody import scrub, signer_state
+from custody import keys, scrub, signer_state
 from custody.alarm import SIGNER, LedgerBroken, clear_alarm, raise_for
 from custody.keys import KeyProblem
 from custody.outages import persist
@@ -47,6 +48,8 @@ class Command(BaseCommand):
                 accept_clock()
             elif options["once"]:
                 scrub.scrub()
+                if keys.opens_values():
+                    scrub.scrub_values()
                 sign_head()
                 clear_alarm(SIGNER)
             else:
@@ -95,15 +98,16 @@ class Command(BaseCommand):
 
         def work() -> None:
             while not self.stopping.is_set():
-                if scrub.due(datetime.now(UTC)):
-                    scrub.scrub(pause=self._rest)
+                with contextlib.suppress(scrub.Stopped):
+                    if scrub.due(datetime.now(UTC)):
+                        scrub.scrub(pause=self._rest)
+                    elif scrub.due(datetime.now(UTC), scrub.VALUES):
+                        scrub.scrub_values(pause=self._step_aside)
                 connection.close()
-                self.stopping.wait(min(CADENCE * 10, 10.0))
+                self.stopping.wait(CADENCE)
 
         try:
             persist(work, self.stopping, log)
-        except scrub.Stopped:
-            pass
         except BaseException as problem:
             self.broken = problem
             self.stopping.set()
@@ -112,4 +116,9 @@ class Command(BaseCommand):
 
     def _rest(self, seconds: float) -> None:
         if self.stopping.wait(seconds * (1 - scrub.SHARE) / scrub.SHARE):
+            raise scrub.Stopped
+
+    def _step_aside(self, seconds: float) -> None:
+        self._rest(seconds)
+        if scrub.due(datetime.now(UTC)):
             raise scrub.Stopped
