@@ -86,7 +86,7 @@ def find(item: Item) -> Finding:
     steps: list[Step] = []
     digest = ""
     try:
-        digest = digest_of(_blob(item))
+        digest = _digest(_blob(item))
         steps.append(Step("bytes", True, digest))
         with transaction.atomic():
             # Every act on an item locks its row, so record and events are read as of one moment.
@@ -119,8 +119,7 @@ def _blob(item: Item) -> Blob:
         raise Wrong(FixityOutcome.RECORD, "the record's row of the stored bytes is gone") from None
 
 
-def digest_of(blob: Blob) -> str:
-    """The digest of what stands in the store. Raises Wrong unless it is the blob's address."""
+def _digest(blob: Blob) -> str:
     address = blob.address
     try:
         digest = store.digest(address)
@@ -277,7 +276,7 @@ def _same_derivatives(item: Item, told: list[_Told]) -> None:
         _same_moment(f"made_at of the {purpose}", row.made_at, one.entry.ts)
         _same_key(row.blob)
         try:
-            digest_of(row.blob)
+            _digest(row.blob)
         except Wrong as wrong:
             raise Wrong(wrong.outcome, f"{purpose}: {wrong.detail}") from None
 
