@@ -320,6 +320,7 @@ class Cluster:
                 if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone() is None:
                     connection.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
                     connection.execute(f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC")
+                connection.execute(f"GRANT pg_maintain TO {ROLE} WITH ADMIN OPTION")  # for what clears after erasures
         except psycopg.Error as problem:
             raise PostgresProblem(
                 f"the database in {self.home} refuses this account: {_last_line(str(problem))}."

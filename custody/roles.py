@@ -159,6 +159,10 @@ def _statements(connection: BaseDatabaseWrapper, roles: dict[str, sql.Identifier
         later = sql.SQL("ALTER DEFAULT PRIVILEGES IN SCHEMA {} GRANT {} TO {}")
         for what in (f"{OTHERS} ON TABLES", "USAGE ON SEQUENCES"):
             yield later.format(inside, sql.SQL(what), roles["web"])
+        # An erasure's worker takes dead rows out of tables and statistics; PostgreSQL 17 has a role for that.
+        maintains = "SELECT pg_has_role(oid, 'USAGE WITH ADMIN OPTION') FROM pg_roles WHERE rolname = 'pg_maintain'"
+        if _rows(connection, maintains) == [(True,)]:
+            yield sql.SQL("GRANT pg_maintain TO {}").format(roles["web"])
 
 
 def allowed(table: str) -> dict[str, str]:

@@ -7,7 +7,11 @@
    until it is recycled. `scrub_tables(rewrite=True)` writes the tables anew; nobody can work in them meanwhile.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.db import connection
+from psycopg.errors import Diagnostic
 
 from evidence import store
 from evidence.erasure_parts import parts
@@ -15,6 +19,10 @@ from evidence.models import Blob, Derivative, Erasure, FixityCheck, Item
 
 CUSTODY_TABLES = ("custody_disclosure", "custody_subjectkey")
 STATISTICS = "pg_statistic"
+
+
+class NotScrubbed(Exception):
+    """Dead rows of erased values may still lie in a table: the database did not let this role clear it."""
 
 
 def clear(erasure: Erasure) -> None:
@@ -29,13 +37,32 @@ def clear(erasure: Erasure) -> None:
 def scrub_tables(*, rewrite: bool = False) -> list[str]:
     """VACUUM and ANALYZE every table an erasure writes in, outside any transaction. Returns their names.
 
-    The role must own the tables or hold MAINTAIN on them, and own the database: PostgreSQL passes over others silently.
+    The role must own tables and database, or be a member of pg_maintain. Raises NotScrubbed when it is not: PostgreSQL
+    itself only warns, and passes over the table.
     """
     own = [model._meta.db_table for model in (Item, Blob, Derivative, FixityCheck)]
     tables = [*CUSTODY_TABLES, *own, *(table for part in parts() for table in part.tables)]
     options = "FULL, ANALYZE" if rewrite else "ANALYZE"
-    with connection.cursor() as cursor:
+    with _no_warning(), connection.cursor() as cursor:
         for table in tables:
             cursor.execute(f"VACUUM ({options}) {connection.ops.quote_name(table)}")
         cursor.execute(f"VACUUM {'(FULL) ' if rewrite else ''}{STATISTICS}")
     return [*tables, STATISTICS]
+
+
+@contextmanager
+def _no_warning() -> Iterator[None]:
+    connection.ensure_connection()
+    warnings: list[str] = []
+
+    def heard(notice: Diagnostic) -> None:
+        if notice.severity_nonlocalized == "WARNING":
+            warnings.append(notice.message_primary or "")
+
+    connection.connection.add_notice_handler(heard)
+    try:
+        yield
+    finally:
+        connection.connection.remove_notice_handler(heard)
+    if warnings:
+        raise NotScrubbed("; ".join(warnings))

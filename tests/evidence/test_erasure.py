@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Role, User
 from accounts.permissions import NotNow, NotVisible, Refused
+from custody import roles
 from custody.models import Disclosure, Event, SubjectKey
 from custody.sequencer import drain
 from custody.signer import sign_head
@@ -289,3 +291,18 @@ def test_values_that_are_put_back_are_an_alarm(item: Item) -> None:
     assert outcome(item)[0] == FixityOutcome.ERASED
     Item.objects.filter(pk=item.pk).update(erased_at=None)
     assert outcome(item)[0] in (FixityOutcome.MISSING, FixityOutcome.LEDGER, FixityOutcome.RECORD)
+
+
+def test_tables_are_scrubbed_in_the_web_role_and_a_role_that_may_not_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind, may in (("web", True), ("auditor", False)):
+        session = connection.copy()
+        session.settings_dict["USER"] = roles.names(connection)[kind]
+        monkeypatch.setattr(leftovers, "connection", session)
+        try:
+            if may:
+                assert "pg_statistic" in leftovers.scrub_tables()
+            else:
+                with pytest.raises(leftovers.NotScrubbed, match="custody_disclosure"):
+                    leftovers.scrub_tables()
+        finally:
+            session.close()

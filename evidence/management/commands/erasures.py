@@ -27,9 +27,9 @@ class Command(BaseCommand):
             for found in Erasure.objects.filter(state=ErasureState.DONE, finished_at__isnull=True):
                 try:
                     leftovers.clear(found)
-                except (StoreProblem, OSError) as problem:
+                    leftovers.scrub_tables()
+                except (StoreProblem, OSError, leftovers.NotScrubbed) as problem:
                     raise CommandError(f"{found.id} cannot be finished: {problem}") from None
-                leftovers.scrub_tables()
                 erasure.finish_erasure(at=timezone.now(), erasure_id=found.id)
         if options["rewrite"]:
             tables = leftovers.scrub_tables(rewrite=True)
