@@ -295,7 +295,7 @@ def test_a_removed_reception_is_found(item: Item) -> None:
     ],
 )
 def test_a_changed_checkpoint_or_tree_is_found(item: Item, sql: str) -> None:
-    as_owner(sql, [], "custody_checkpoint")
+    as_owner(sql, [], "custody_checkpoint", "custody_tile")
     assert found(item)[0] == FixityOutcome.LEDGER
 
 
