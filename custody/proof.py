@@ -6,7 +6,8 @@ from uuid import UUID
 from custody.models import Checkpoint, Entry
 from custody.sequencer import read_tile
 from ledger.entry import leaf_hash
-from ledger.merkle import inclusion_proof, verify_inclusion
+from ledger.grow import inclusion_proof
+from ledger.merkle import verify_inclusion
 
 
 @dataclass(frozen=True)

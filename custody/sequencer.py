@@ -12,7 +12,8 @@ from django.db.models import Max
 
 from custody.models import Entry, Event, Pending, Tile
 from ledger.entry import leaf_hash
-from ledger.merkle import TILE_WIDTH, ProofError, new_tiles
+from ledger.grow import new_tiles
+from ledger.merkle import TILE_WIDTH, ProofError
 
 LOCK = 0x53414E4144  # "SANAD"
 BATCH = 4096

@@ -27,8 +27,9 @@ from custody import keys
 from custody.models import Checkpoint
 from custody.sequencer import LedgerBroken, entries, read_tile, tree_size
 from ledger.checkpoint import format_checkpoint
-from ledger.merkle import ProofError, root_from_tiles
-from ledger.note import Ed25519Signer, sign_note
+from ledger.grow import root_from_tiles
+from ledger.merkle import ProofError
+from ledger.sign import Ed25519Signer, sign_note
 
 HEARTBEAT = timedelta(minutes=5)
 _NEEDED = {"size", "peaks", "note", "signed_at", "chain", "count"}

@@ -16,7 +16,8 @@ from custody.sequencer import read_tile, tree_size
 from custody.signer import SignerRefused, vkey
 from ledger.checkpoint import CheckpointError, open_checkpoint
 from ledger.entry import leaf_hash
-from ledger.merkle import HASH_BYTES, TILE_WIDTH, CompactTree, root_of
+from ledger.grow import CompactTree, root_of
+from ledger.merkle import HASH_BYTES, TILE_WIDTH
 from ledger.note import NoteError, decode_vkey
 
 Progress = Callable[[int, int], None]

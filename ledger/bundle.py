@@ -41,6 +41,7 @@ _MODULES = (
     "entry",
     "merkle",
     "note",
+    "policy",
     "proof",
     "source",
     "verify",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ledger.merkle import HASH_BYTES, MAX_SIZE
-from ledger.note import NoteError, Verifier, open_note, to_base64, unbase64
+from ledger.note import ED25519, Ed25519Verifier, NoteError, open_note, to_base64, unbase64
 
 _SIZE = re.compile(r"(0|[1-9][0-9]{0,18})\Z")
 
@@ -18,11 +18,12 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The head of a log: `size` leaves under the 32-byte `root`."""
+    """The head of a log: `size` leaves under the 32-byte `root`. `signed_by`: given keys that signed it."""
 
     origin: str
     size: int
     root: bytes
+    signed_by: Sequence[Ed25519Verifier] = field(default=(), compare=False)
 
 
 def format_checkpoint(origin: str, size: int, root: bytes) -> str:
@@ -48,13 +49,14 @@ def parse_checkpoint(text: str) -> Checkpoint:
     return Checkpoint(lines[0], int(lines[1]), root)
 
 
-def open_checkpoint(note: bytes | str, verifiers: Sequence[Verifier]) -> Checkpoint:
+def open_checkpoint(note: bytes | str, verifiers: Sequence[Ed25519Verifier]) -> Checkpoint:
     """The checkpoint of a note signed by a given key that carries the log's own name.
 
     Raises NoteError when none has signed (see open_note), CheckpointError when the text is no checkpoint.
     """
     opened = open_note(note, verifiers)
-    checkpoint = parse_checkpoint(opened.text)
-    if all(verifier.name != checkpoint.origin for verifier in opened.signed_by):
+    head = parse_checkpoint(opened.text)
+    signed_by = tuple(key for key in opened.signed_by if key.kind == ED25519 and key.name == head.origin)
+    if not signed_by:
         raise NoteError("the key of another log has signed the checkpoint")
-    return checkpoint
+    return Checkpoint(head.origin, head.size, head.root, signed_by)

@@ -1,8 +1,7 @@
 """Ed25519 (RFC 8032): `cryptography` where it can be imported, else the arithmetic below.
 
 Both refuse the same inputs: public keys are checked here first (canonical encoding, on the curve, not of small
-order), so that two verifiers never disagree. The arithmetic is not constant-time: it is for verifying, and for
-signing only in tests; an archive signs with `cryptography`.
+order), so that two verifiers never disagree. The arithmetic is not constant-time: it is for verifying.
 """
 
 from __future__ import annotations
@@ -11,8 +10,7 @@ import hashlib
 
 try:
     from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     NATIVE = True
 except ImportError:
@@ -21,7 +19,7 @@ except ImportError:
 Point = tuple[int, int, int, int]  # extended coordinates X, Y, Z, T with x = X/Z, y = Y/Z, xy = T/Z
 
 _P = 2**255 - 19
-_L = 2**252 + 27742317777372353535851937790883648493
+ORDER = 2**252 + 27742317777372353535851937790883648493
 _D = -121665 * pow(121666, _P - 2, _P) % _P
 _ROOT = pow(2, (_P - 1) // 4, _P)
 _ZERO: Point = (0, 1, 1, 0)
@@ -50,49 +48,18 @@ def verify(public: bytes, message: bytes, signature: bytes) -> bool:
     return True
 
 
-def sign(seed: bytes, message: bytes) -> bytes:
-    """The 64-byte signature by the key of a 32-byte seed."""
-    if NATIVE:
-        return Ed25519PrivateKey.from_private_bytes(seed).sign(message)
-    return sign_pure(seed, message)
-
-
-def public_of(seed: bytes) -> bytes:
-    """The 32-byte public key of a 32-byte seed."""
-    if NATIVE:
-        return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    return _encode(_times(_expand(seed)[0], _BASE))
-
-
 def verify_pure(public: bytes, message: bytes, signature: bytes) -> bool:
     """`verify` without `cryptography`."""
     point, scalar = _decode(public), int.from_bytes(signature[32:], "little")
-    if point is None or len(signature) != 64 or scalar >= _L:
+    if point is None or len(signature) != 64 or scalar >= ORDER:
         return False
-    challenge = _reduced(signature[:32] + public + message)
+    challenge = reduced(signature[:32] + public + message)
     minus = (_P - point[0], point[1], point[2], _P - point[3])
-    return _encode(_add(_times(scalar, _BASE), _times(challenge, minus))) == signature[:32]
+    return encode(_add(times(scalar, BASE), times(challenge, minus))) == signature[:32]
 
 
-def sign_pure(seed: bytes, message: bytes) -> bytes:
-    """`sign` without `cryptography`."""
-    secret, prefix = _expand(seed)
-    public = _encode(_times(secret, _BASE))
-    nonce = _reduced(prefix + message)
-    commitment = _encode(_times(nonce, _BASE))
-    challenge = _reduced(commitment + public + message)
-    return commitment + ((nonce + challenge * secret) % _L).to_bytes(32, "little")
-
-
-def _expand(seed: bytes) -> tuple[int, bytes]:
-    if len(seed) != 32:
-        raise ValueError("an Ed25519 seed has 32 bytes")
-    digest = hashlib.sha512(seed).digest()
-    return int.from_bytes(digest[:32], "little") & (1 << 254) - 8 | 1 << 254, digest[32:]
-
-
-def _reduced(data: bytes) -> int:
-    return int.from_bytes(hashlib.sha512(data).digest(), "little") % _L
+def reduced(data: bytes) -> int:
+    return int.from_bytes(hashlib.sha512(data).digest(), "little") % ORDER
 
 
 def _add(p: Point, q: Point) -> Point:
@@ -102,7 +69,7 @@ def _add(p: Point, q: Point) -> Point:
     return e * f % _P, g * h % _P, f * g % _P, e * h % _P
 
 
-def _times(scalar: int, point: Point) -> Point:
+def times(scalar: int, point: Point) -> Point:
     result = _ZERO
     while scalar:
         if scalar & 1:
@@ -115,7 +82,7 @@ def _same(p: Point, q: Point) -> bool:
     return (p[0] * q[2] - q[0] * p[2]) % _P == 0 and (p[1] * q[2] - q[1] * p[2]) % _P == 0
 
 
-def _encode(point: Point) -> bytes:
+def encode(point: Point) -> bytes:
     inverse = pow(point[2], _P - 2, _P)
     x, y = point[0] * inverse % _P, point[1] * inverse % _P
     return (y | (x & 1) << 255).to_bytes(32, "little")
@@ -139,6 +106,5 @@ def _decode(data: bytes) -> Point | None:
     return x, y, 1, x * y % _P
 
 
-_decoded_base = _decode((4 * pow(5, _P - 2, _P) % _P).to_bytes(32, "little"))
-assert _decoded_base is not None
-_BASE: Point = _decoded_base
+_base = _decode((4 * pow(5, _P - 2, _P) % _P).to_bytes(32, "little"))
+BASE: Point = _base or _ZERO

@@ -1,6 +1,6 @@
-"""Signed notes (C2SP signed-note) with Ed25519 keys, and verifier keys (vkey) as in Go's x/mod/sumdb/note.
+"""Signed notes (C2SP signed-note) with Ed25519, their cosignatures (C2SP tlog-cosignature), and verifier keys.
 
-A vkey is name+keyid+base64(01 || public key); base64 may hold '+', so it is split at the first two only.
+A vkey is name+keyid+base64(type || public key); base64 may hold '+', so it is split at the first two only.
 """
 
 from __future__ import annotations
@@ -11,74 +11,51 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from ledger import ed25519
 
-ED25519 = 0x01
+ED25519, COSIGNATURE = 0x01, 0x04
 MAX_NOTE_BYTES = 64 * 1024
 MAX_SIGNATURES = 64
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_NAME = re.compile(r"[!-*,-~]{1,128}\Z")  # printable ASCII without space and plus
 
 
 class NoteError(ValueError):
     """A note or key is malformed, or no trusted key has signed. The message says which."""
 
 
-class Signer(Protocol):
-    """Whoever signs notes. `key_id` is 4 bytes."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def key_id(self) -> bytes: ...
-    def sign(self, message: bytes) -> bytes: ...
-
-
-class Verifier(Protocol):
-    """A key that is trusted to have signed notes."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def key_id(self) -> bytes: ...
-    def verify(self, message: bytes, signature: bytes) -> bool: ...
-
-
-class Ed25519Signer:
-    """Signs as `name` with the key of a 32-byte seed."""
-
-    def __init__(self, name: str, seed: bytes) -> None:
-        self.name = _named(name)
-        self._seed = seed
-        self.public = ed25519.public_of(seed)
-        self.key_id = key_id(name, ED25519, self.public)
-
-    def sign(self, message: bytes) -> bytes:
-        return ed25519.sign(self._seed, message)
-
-    @property
-    def vkey(self) -> str:
-        return encode_vkey(self.name, self.public)
-
-
 class Ed25519Verifier:
     """Verifies signatures of `name` by a 32-byte public key. Raises NoteError for a key that is none."""
 
+    kind = ED25519
+
     def __init__(self, name: str, public: bytes) -> None:
-        self.name = _named(name)
         if not ed25519.usable(public):
             raise NoteError("not an Ed25519 public key")
-        self.public = public
-        self.key_id = key_id(name, ED25519, public)
+        self.name, self.public, self.key_id = named(name), public, key_id(name, self.kind, public)
 
     def verify(self, message: bytes, signature: bytes) -> bool:
         return ed25519.verify(self.public, message, signature)
 
     @property
     def vkey(self) -> str:
-        return encode_vkey(self.name, self.public)
+        return encode_vkey(self.name, self.public, self.kind)
+
+
+class CosignatureVerifier(Ed25519Verifier):
+    """Verifies cosignatures: 8 bytes of time, then the Ed25519 signature over time and checkpoint."""
+
+    kind = COSIGNATURE
+
+    def verify(self, message: bytes, signature: bytes) -> bool:
+        signed_at = cosigned_at(signature)
+        return (
+            len(signature) == 72
+            and signed_at < 1 << 63
+            and ed25519.verify(self.public, cosigned_message(message, signed_at), signature[8:])
+        )
 
 
 @dataclass(frozen=True)
@@ -92,32 +69,42 @@ class Signature:
 
 @dataclass(frozen=True)
 class Note:
-    """A note with at least one valid signature of a trusted key. `signed_by` are those keys, in note order."""
+    """A note with at least one valid signature of a trusted key. `signed_by` are those keys."""
 
     text: str
-    signed_by: Sequence[Verifier]
+    signed_by: Sequence[Ed25519Verifier]
     signatures: Sequence[Signature]
 
 
-def key_id(name: str, algorithm: int, public: bytes) -> bytes:
-    """SHA-256(name || LF || algorithm || public key)[:4] (C2SP signed-note, Signatures)."""
-    return hashlib.sha256(name.encode() + b"\n" + bytes([algorithm]) + public).digest()[:4]
+def cosigned_message(text: bytes, signed_at: int) -> bytes:
+    """What a cosigner signs: the note's text under a header and the time, in seconds since 1970."""
+    return b"cosignature/v1\ntime %d\n%b" % (signed_at, text)
 
 
-def encode_vkey(name: str, public: bytes) -> str:
+def cosigned_at(signature: bytes) -> int:
+    """The time in a cosignature, in seconds since 1970; of nothing but what its bytes say."""
+    return int.from_bytes(signature[:8], "big")
+
+
+def key_id(name: str, kind: int, public: bytes) -> bytes:
+    """SHA-256(name || LF || type || public key)[:4] (C2SP signed-note, Signatures)."""
+    return hashlib.sha256(name.encode() + b"\n" + bytes([kind]) + public).digest()[:4]
+
+
+def encode_vkey(name: str, public: bytes, kind: int = ED25519) -> str:
     """The verifier key of an Ed25519 public key (32 bytes)."""
-    return f"{_named(name)}+{key_id(name, ED25519, public).hex()}+{to_base64(bytes([ED25519]) + public)}"
+    return f"{named(name)}+{key_id(name, kind, public).hex()}+{to_base64(bytes([kind]) + public)}"
 
 
-def decode_vkey(vkey: str) -> Ed25519Verifier:
-    """The verifier of a vkey. Raises NoteError for a malformed one or a key id that is not its own."""
+def decode_vkey(vkey: str, kind: int = ED25519) -> Ed25519Verifier:
+    """The verifier of a vkey of that type. Raises NoteError for a malformed one or a key id that is not its own."""
     parts = vkey.split("+", 2)
     if len(parts) != 3:
         raise NoteError("a verifier key has three parts: name+id+key")
     key = unbase64(parts[2])
-    if len(key) != 33 or key[0] != ED25519:
-        raise NoteError("not an Ed25519 verifier key")
-    verifier = Ed25519Verifier(parts[0], key[1:])
+    if len(key) != 33 or key[0] != kind:
+        raise NoteError("not an Ed25519 verifier key of this type")
+    verifier = (CosignatureVerifier if kind == COSIGNATURE else Ed25519Verifier)(parts[0], key[1:])
     if parts[1] != verifier.key_id.hex():
         raise NoteError("the key id in the verifier key is not that of the key")
     return verifier
@@ -129,25 +116,15 @@ def fingerprint(vkey: str) -> str:
     return " ".join(digest[at : at + 4] for at in range(0, 64, 4))
 
 
-def sign_note(text: str, *signers: Signer) -> str:
-    """The text (which ends in a newline) with a signature line of each signer. Raises NoteError."""
-    if not text.endswith("\n") or _CONTROL.search(text):
-        raise NoteError("a note's text ends in a newline and has no other control character")
-    if not signers:
-        raise NoteError("a note has at least one signature")
-    lines = [f"— {signer.name} {to_base64(signer.key_id + signer.sign(text.encode()))}\n" for signer in signers]
-    return text + "\n" + "".join(lines)
-
-
 def split_note(note: bytes | str) -> tuple[str, list[Signature]]:
     """(text, signatures) of a note, its form checked and nothing verified. Raises NoteError."""
-    if len(note) > MAX_NOTE_BYTES:
-        raise NoteError("the note is too long")
     try:
         whole = note.decode("utf-8") if isinstance(note, bytes) else note
-        whole.encode("utf-8")
+        size = len(whole.encode("utf-8"))
     except UnicodeError:
         raise NoteError("the note is not UTF-8") from None
+    if size > MAX_NOTE_BYTES:
+        raise NoteError("the note is too long")
     if _CONTROL.search(whole):
         raise NoteError("the note holds a control character")
     cut = whole.rfind("\n\n")
@@ -159,7 +136,7 @@ def split_note(note: bytes | str) -> tuple[str, list[Signature]]:
     return whole[: cut + 1], [_signature(line) for line in lines]
 
 
-def open_note(note: bytes | str, verifiers: Sequence[Verifier]) -> Note:
+def open_note(note: bytes | str, verifiers: Sequence[Ed25519Verifier]) -> Note:
     """The note, once at least one given key has signed it. Signatures of other keys are ignored.
 
     Raises NoteError when the form is wrong, when a signature under a given key does not verify, or when no given
@@ -199,12 +176,13 @@ def _signature(line: str) -> Signature:
     data = unbase64(encoded)
     if len(data) < 5:
         raise NoteError("a signature is too short")
-    return Signature(_named(name), data[:4], data[4:])
+    return Signature(named(name), data[:4], data[4:])
 
 
-def _named(name: str) -> str:
-    if not name or "+" in name or any(character.isspace() for character in name):
-        raise NoteError("a key name is not empty and has neither spaces nor plus")
+def named(name: str) -> str:
+    """The name, if it is one of a key. Raises NoteError."""
+    if not _NAME.match(name):
+        raise NoteError("a key name is 1 to 128 printable ASCII characters without plus")
     return name
 
 

@@ -11,7 +11,8 @@ from custody.proof import proof_at
 from custody.sequencer import LedgerBroken, drain, read_tile, sequence_once, tree_size
 from custody.signer import sign_head
 from ledger.entry import leaf_hash
-from ledger.merkle import root_from_tiles, root_of, verify_inclusion
+from ledger.grow import root_from_tiles, root_of
+from ledger.merkle import verify_inclusion
 from tests.custody.ledgers import as_owner, happen, signed_ledger
 
 

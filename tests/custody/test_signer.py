@@ -15,7 +15,8 @@ from custody.sequencer import drain
 from custody.signer import Peaks, SignerRefused, memory, sign_head, vkey
 from custody.verify import check_checkpoint
 from ledger.checkpoint import open_checkpoint
-from ledger.merkle import CompactTree, empty_root, root_of
+from ledger.grow import CompactTree, root_of
+from ledger.merkle import empty_root
 from ledger.note import decode_vkey
 from tests.custody.ledgers import TILE_OF_THE_LEAVES, as_owner, happen, signed_ledger
 

@@ -10,9 +10,9 @@ from ledger import bag
 from ledger.bundle import BundleWriter
 from ledger.checkpoint import format_checkpoint
 from ledger.entry import commit, encode_entry, leaf_hash, parse_entry
-from ledger.merkle import inclusion_proof, new_tiles, root_from_tiles
-from ledger.note import Ed25519Signer, sign_note
+from ledger.grow import inclusion_proof, new_tiles, root_from_tiles
 from ledger.proof import format_proof
+from ledger.sign import Ed25519Signer, sign_note
 from ledger.source import open_source
 
 ORIGIN = "sample.sanad.example/ledger"

@@ -11,9 +11,9 @@ import pytest
 from ledger.bundle import BundleWriter, safe_name, verifier_archive, zip_bundle
 from ledger.checkpoint import format_checkpoint
 from ledger.entry import commit
-from ledger.merkle import inclusion_proof, root_from_tiles
-from ledger.note import Ed25519Signer, sign_note
+from ledger.grow import inclusion_proof, root_from_tiles
 from ledger.proof import format_proof
+from ledger.sign import Ed25519Signer, sign_note
 from ledger.source import BundleError, safe_path
 from ledger.verify import verify_bundle
 from tests.ledger.sample import PAYLOADS, SEED, Log, item_id, sample_log, write_bundle

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger import ed25519
+from ledger import ed25519, sign
 
 # RFC 8032 section 7.1: seed, public key, message, signature.
 RFC = [
@@ -44,8 +44,8 @@ SMALL_ORDER = [
 @pytest.mark.parametrize(("seed", "public", "message", "signature"), RFC)
 def test_the_vectors_of_the_rfc(seed: str, public: str, message: str, signature: str) -> None:
     key, text = bytes.fromhex(seed), bytes.fromhex(message)
-    assert ed25519.public_of(key).hex() == public
-    assert ed25519.sign_pure(key, text).hex() == ed25519.sign(key, text).hex() == signature
+    assert sign.public_of(key).hex() == public
+    assert sign.sign_pure(key, text).hex() == sign.sign(key, text).hex() == signature
     assert ed25519.verify_pure(bytes.fromhex(public), text, bytes.fromhex(signature))
     assert ed25519.verify(bytes.fromhex(public), text, bytes.fromhex(signature))
 
@@ -53,14 +53,14 @@ def test_the_vectors_of_the_rfc(seed: str, public: str, message: str, signature:
 @settings(max_examples=40, deadline=None)
 @given(st.binary(min_size=32, max_size=32), st.binary(max_size=100))
 def test_both_implementations_sign_the_same(seed: bytes, message: bytes) -> None:
-    assert ed25519.sign_pure(seed, message) == Ed25519PrivateKey.from_private_bytes(seed).sign(message)
+    assert sign.sign_pure(seed, message) == Ed25519PrivateKey.from_private_bytes(seed).sign(message)
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_both_implementations_refuse_the_same_changed_signatures(data: st.DataObject) -> None:
     seed, message = bytes(31) + b"\7", b"message"
-    parts = [bytearray(ed25519.public_of(seed)), bytearray(message), bytearray(ed25519.sign(seed, message))]
+    parts = [bytearray(sign.public_of(seed)), bytearray(message), bytearray(sign.sign(seed, message))]
     part = data.draw(st.sampled_from(parts))
     part[data.draw(st.integers(0, len(part) - 1))] ^= data.draw(st.integers(1, 255))
     public, changed, signature = map(bytes, parts)
@@ -76,7 +76,7 @@ def test_both_implementations_refuse_the_same_changed_signatures(data: st.DataOb
 
 def test_a_signature_with_a_second_spelling_is_refused() -> None:
     seed = bytes(32)
-    public, signature = ed25519.public_of(seed), ed25519.sign(seed, b"m")
+    public, signature = sign.public_of(seed), sign.sign(seed, b"m")
     scalar = int.from_bytes(signature[32:], "little") + ORDER
     again = signature[:32] + scalar.to_bytes(32, "little")
     assert not ed25519.verify_pure(public, b"m", again)
@@ -96,14 +96,14 @@ def test_a_key_with_a_second_spelling_is_no_key() -> None:
         assert not ed25519.usable(number.to_bytes(32, "little"))
     assert not ed25519.usable(bytes(31))
     assert not ed25519.usable((2).to_bytes(32, "little"))
-    assert ed25519.usable(ed25519.public_of(bytes(32)))
+    assert ed25519.usable(sign.public_of(bytes(32)))
 
 
 def test_malformed_input_is_false_and_no_exception() -> None:
-    public = ed25519.public_of(bytes(32))
+    public = sign.public_of(bytes(32))
     for signature in (b"", bytes(63), bytes(65), b"\xff" * 64):
         assert not ed25519.verify(public, b"", signature)
         assert not ed25519.verify_pure(public, b"", signature)
     assert not ed25519.verify(b"short", b"", bytes(64))
     with pytest.raises(ValueError, match="32 bytes"):
-        ed25519.sign_pure(b"short", b"")
+        sign.sign_pure(b"short", b"")

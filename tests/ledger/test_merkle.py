@@ -8,23 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.entry import leaf_hash
-from ledger.merkle import (
+from ledger.grow import (
     CompactTree,
-    ProofError,
     consistency_proof,
-    empty_root,
     inclusion_proof,
     new_tiles,
-    node_hash,
     peaks_from_tiles,
     root_from_tiles,
     root_of,
     tile_coordinates,
-    tile_path,
     tile_widths,
-    verify_consistency,
-    verify_inclusion,
 )
+from ledger.merkle import ProofError, empty_root, node_hash, tile_path, verify_consistency, verify_inclusion
 
 # The inputs and roots of Certificate Transparency's reference tree.
 REFERENCE_INPUTS = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]

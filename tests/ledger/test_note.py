@@ -9,18 +9,17 @@ from hypothesis import strategies as st
 from ledger.checkpoint import CheckpointError, format_checkpoint, open_checkpoint, parse_checkpoint
 from ledger.merkle import ProofError
 from ledger.note import (
-    Ed25519Signer,
     Ed25519Verifier,
     NoteError,
     decode_vkey,
     encode_vkey,
     fingerprint,
     open_note,
-    sign_note,
     split_note,
     to_base64,
 )
 from ledger.proof import format_proof, parse_proof, verify_proof
+from ledger.sign import Ed25519Signer, sign_note
 from tests.ledger.sample import ORIGIN, Log, sample_log
 
 # The example of golang.org/x/mod/sumdb/note.

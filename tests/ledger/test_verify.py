@@ -14,8 +14,9 @@ from ledger.__main__ import main
 from ledger.bundle import BundleWriter
 from ledger.checkpoint import format_checkpoint
 from ledger.entry import canonical
-from ledger.merkle import root_from_tiles
-from ledger.note import Ed25519Signer, decode_vkey, fingerprint, sign_note
+from ledger.grow import root_from_tiles
+from ledger.note import decode_vkey, fingerprint
+from ledger.sign import Ed25519Signer, sign_note
 from ledger.verify import Report, verify_bundle
 from tests.ledger.sample import ORIGIN, PAYLOADS, SEED, Log, item_id, rewrite_manifests, sample_log, write_bundle
 

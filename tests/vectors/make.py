@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ledger.entry import canonical, commit, leaf_hash
-from ledger.merkle import consistency_proof, inclusion_proof, new_tiles, root_from_tiles, tile_path, tile_widths
-from ledger.note import Ed25519Signer, fingerprint
+from ledger.grow import consistency_proof, inclusion_proof, new_tiles, root_from_tiles, tile_widths
+from ledger.merkle import tile_path
+from ledger.note import fingerprint
+from ledger.sign import Ed25519Signer
 from tests.ledger.sample import ORIGIN, SEED, sample_log
 
 FOLDER = Path(__file__).parent

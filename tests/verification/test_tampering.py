@@ -11,7 +11,7 @@ from custody.models import Entry, Event, EventSubject
 from custody.proof import newest_checkpoint
 from evidence import store
 from evidence.models import Item
-from ledger.note import Ed25519Signer, sign_note
+from ledger.sign import Ed25519Signer, sign_note
 from tests import factories
 from tests.custody.ledgers import as_owner
 from verification import actions
