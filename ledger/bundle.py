@@ -37,6 +37,7 @@ _MODULES = (
     "__main__",
     "bag",
     "checkpoint",
+    "cosignature",
     "ed25519",
     "entry",
     "merkle",

@@ -1,4 +1,4 @@
-"""Signed notes (C2SP signed-note) with Ed25519, their cosignatures (C2SP tlog-cosignature), and verifier keys.
+"""Signed notes (C2SP signed-note) with Ed25519, and verifier keys as in Go's x/mod/sumdb/note.
 
 A vkey is name+keyid+base64(type || public key); base64 may hold '+', so it is split at the first two only.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ledger import ed25519
 
-ED25519, COSIGNATURE = 0x01, 0x04
+ED25519 = 0x01
 MAX_NOTE_BYTES = 64 * 1024
 MAX_SIGNATURES = 64
 
@@ -44,20 +44,6 @@ class Ed25519Verifier:
         return encode_vkey(self.name, self.public, self.kind)
 
 
-class CosignatureVerifier(Ed25519Verifier):
-    """Verifies cosignatures: 8 bytes of time, then the Ed25519 signature over time and checkpoint."""
-
-    kind = COSIGNATURE
-
-    def verify(self, message: bytes, signature: bytes) -> bool:
-        signed_at = cosigned_at(signature)
-        return (
-            len(signature) == 72
-            and signed_at < 1 << 63
-            and ed25519.verify(self.public, cosigned_message(message, signed_at), signature[8:])
-        )
-
-
 @dataclass(frozen=True)
 class Signature:
     """One signature line; nothing about it is verified."""
@@ -76,16 +62,6 @@ class Note:
     signatures: Sequence[Signature]
 
 
-def cosigned_message(text: bytes, signed_at: int) -> bytes:
-    """What a cosigner signs: the note's text under a header and the time, in seconds since 1970."""
-    return b"cosignature/v1\ntime %d\n%b" % (signed_at, text)
-
-
-def cosigned_at(signature: bytes) -> int:
-    """The time in a cosignature, in seconds since 1970; of nothing but what its bytes say."""
-    return int.from_bytes(signature[:8], "big")
-
-
 def key_id(name: str, kind: int, public: bytes) -> bytes:
     """SHA-256(name || LF || type || public key)[:4] (C2SP signed-note, Signatures)."""
     return hashlib.sha256(name.encode() + b"\n" + bytes([kind]) + public).digest()[:4]
@@ -96,18 +72,22 @@ def encode_vkey(name: str, public: bytes, kind: int = ED25519) -> str:
     return f"{named(name)}+{key_id(name, kind, public).hex()}+{to_base64(bytes([kind]) + public)}"
 
 
-def decode_vkey(vkey: str, kind: int = ED25519) -> Ed25519Verifier:
-    """The verifier of a vkey of that type. Raises NoteError for a malformed one or a key id that is not its own."""
+def decode_vkey(vkey: str) -> Ed25519Verifier:
+    """The verifier of a vkey. Raises NoteError for a malformed one or a key id that is not its own."""
+    return Ed25519Verifier(*split_vkey(vkey, ED25519))
+
+
+def split_vkey(vkey: str, kind: int) -> tuple[str, bytes]:
+    """(name, public key) of a vkey of that type. Raises NoteError."""
     parts = vkey.split("+", 2)
     if len(parts) != 3:
         raise NoteError("a verifier key has three parts: name+id+key")
     key = unbase64(parts[2])
     if len(key) != 33 or key[0] != kind:
         raise NoteError("not an Ed25519 verifier key of this type")
-    verifier = (CosignatureVerifier if kind == COSIGNATURE else Ed25519Verifier)(parts[0], key[1:])
-    if parts[1] != verifier.key_id.hex():
+    if parts[1] != key_id(named(parts[0]), kind, key[1:]).hex():
         raise NoteError("the key id in the verifier key is not that of the key")
-    return verifier
+    return parts[0], key[1:]
 
 
 def fingerprint(vkey: str) -> str:

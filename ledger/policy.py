@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from ledger.note import COSIGNATURE, ED25519, Ed25519Verifier, NoteError, cosigned_at, decode_vkey, split_note
+from ledger.cosignature import CosignatureVerifier, cosigned_at, decode_cosigner_vkey
+from ledger.note import Ed25519Verifier, NoteError, decode_vkey, split_note
 
+AnyKey = TypeVar("AnyKey", bound=Ed25519Verifier)
 MAX_POLICY_BYTES = 64 * 1024
 NOBODY = "none"
 
@@ -21,13 +24,30 @@ class PolicyError(ValueError):
 
 
 @dataclass(frozen=True)
+class Witness:
+    """One cosigner by the policy's name for it. `url` is None or where it can be asked, not looked at here."""
+
+    name: str
+    verifier: CosignatureVerifier
+    url: str | None
+
+
+@dataclass(frozen=True)
 class Policy:
-    """`groups` maps a name to how many of which members it needs; `quorum` names a cosigner, a group, or nobody."""
+    """A parsed policy. `groups` map their name to (how many are needed, members), in the order of the file."""
 
     logs: Sequence[Ed25519Verifier]
-    cosigners: Mapping[str, Ed25519Verifier]
+    witnesses: Mapping[str, Witness]
     groups: Mapping[str, tuple[int, Sequence[str]]]
     quorum: str
+
+    def met(self, cosigned: Collection[str]) -> bool:
+        """Whether these witnesses, by the policy's names, satisfy the quorum."""
+        satisfied = {NOBODY, *cosigned}
+        for name, (count, members) in self.groups.items():  # members are defined before their group
+            if len(satisfied.intersection(members)) >= count:
+                satisfied.add(name)
+        return self.quorum in satisfied
 
 
 @dataclass(frozen=True)
@@ -49,7 +69,7 @@ def parse_policy(data: bytes) -> Policy:
     if len(data) > MAX_POLICY_BYTES or _CONTROL.search(text) or not text.endswith("\n"):
         raise PolicyError("the policy is too long, does not end in a newline, or holds a control character")
     logs: list[Ed25519Verifier] = []
-    cosigners: dict[str, Ed25519Verifier] = {}
+    witnesses: dict[str, Witness] = {}
     groups: dict[str, tuple[int, Sequence[str]]] = {}
     members: set[str] = set()
     quorum = ""
@@ -59,20 +79,22 @@ def parse_policy(data: bytes) -> Policy:
             continue
         try:
             if words[0] == "log" and len(words) in (2, 3):
-                logs.append(_key(words[1], ED25519, logs))
+                logs.append(_new(decode_vkey(words[1]), logs))
             elif words[0] == "witness" and len(words) in (3, 4):
-                cosigners[_fresh(words[1], cosigners, groups)] = _key(words[2], COSIGNATURE, list(cosigners.values()))
+                name = _free(words[1], witnesses, groups)
+                key = _new(decode_cosigner_vkey(words[2]), [witness.verifier for witness in witnesses.values()])
+                witnesses[name] = Witness(name, key, words[3] if len(words) == 4 else None)
             elif words[0] == "group" and len(words) >= 4:
                 named = words[3:]
                 if len(set(named)) < len(named) or not members.isdisjoint(named):
                     raise PolicyError("a member is named twice")
-                if not all(name in cosigners or name in groups for name in named):
+                if not all(name in witnesses or name in groups for name in named):
                     raise PolicyError("a member is not defined on a line before")
-                groups[_fresh(words[1], cosigners, groups)] = (_threshold(words[2], len(named)), tuple(named))
+                groups[_free(words[1], witnesses, groups)] = (_threshold(words[2], len(named)), tuple(named))
                 members.update(named)
             elif words[0] == "quorum" and len(words) == 2 and not quorum:
                 quorum = words[1]
-                if quorum != NOBODY and quorum not in cosigners and quorum not in groups:
+                if quorum != NOBODY and quorum not in witnesses and quorum not in groups:
                     raise PolicyError("the quorum is not defined on a line before")
             else:
                 raise PolicyError("no such statement here")
@@ -80,34 +102,30 @@ def parse_policy(data: bytes) -> Policy:
             raise PolicyError(f"line {number} of the policy: {problem}") from None
     if not quorum:
         raise PolicyError("the policy has no quorum line")
-    return Policy(tuple(logs), cosigners, groups, quorum)
+    return Policy(tuple(logs), witnesses, groups, quorum)
 
 
 def judge(policy: Policy, note: str) -> Quorum:
     """What the policy says of a note whose form is good. The signature of the log itself is not looked at."""
     text, signatures = split_note(note)
     cosigned, faults = {}, []
-    for name, key in policy.cosigners.items():
-        lines = [line for line in signatures if (line.name, line.key_id) == (key.name, key.key_id)]
-        if len(lines) == 1 and key.verify(text.encode(), lines[0].signature):
-            cosigned[name] = cosigned_at(lines[0].signature)
+    for name, witness in policy.witnesses.items():
+        key = witness.verifier
+        lines = [line.signature for line in signatures if (line.name, line.key_id) == (key.name, key.key_id)]
+        if len(lines) == 1 and key.verify(text.encode(), lines[0]):
+            cosigned[name] = cosigned_at(lines[0]) or 0
         elif lines:
             faults.append(f"holds a cosignature of {key.name} that is not valid")
-    satisfied = {NOBODY, *cosigned}
-    for name, (count, members) in policy.groups.items():  # in the order of the file: members come first
-        if len(satisfied.intersection(members)) >= count:
-            satisfied.add(name)
-    return Quorum(policy.quorum, policy.quorum in satisfied, tuple(cosigned.items()), tuple(faults))
+    return Quorum(policy.quorum, policy.met(cosigned), tuple(cosigned.items()), tuple(faults))
 
 
-def _key(vkey: str, kind: int, others: Sequence[Ed25519Verifier]) -> Ed25519Verifier:
-    key = decode_vkey(vkey, kind)
+def _new(key: AnyKey, others: Sequence[Ed25519Verifier]) -> AnyKey:
     if any(key.public == other.public for other in others):
         raise PolicyError("the key is there twice")
     return key
 
 
-def _fresh(name: str, *taken: Mapping[str, object]) -> str:
+def _free(name: str, *taken: Mapping[str, object]) -> str:
     if not _NAME.match(name) or name == NOBODY or any(name in names for names in taken):
         raise PolicyError("the name is taken or not one")
     return name

@@ -7,6 +7,7 @@ meant for tests.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Protocol
 
 from ledger import ed25519
@@ -57,18 +58,17 @@ class Ed25519Signer:
 
 
 class CosignatureSigner(Ed25519Signer):
-    """Cosigns as `name` (C2SP tlog-cosignature, Ed25519). `signed_at`: the time to state, in seconds since 1970."""
+    """Cosigns as `name` (C2SP tlog-cosignature, Ed25519). `clock` gives seconds since 1970."""
 
     kind = COSIGNATURE
 
-    def __init__(self, name: str, seed: bytes, signed_at: int) -> None:
+    def __init__(self, name: str, seed: bytes, clock: Callable[[], int]) -> None:
         super().__init__(name, seed)
-        if not 0 <= signed_at < 1 << 63:
-            raise NoteError("a cosignature's time is from 0 to 2^63 - 1 seconds")
-        self.signed_at = signed_at
+        self._clock = clock
 
     def sign(self, message: bytes) -> bytes:
-        return self.signed_at.to_bytes(8, "big") + sign(self._seed, cosigned_message(message, self.signed_at))
+        now = self._clock()
+        return now.to_bytes(8, "big") + sign(self._seed, cosigned_message(now, message))
 
 
 def sign_note(text: str, *signers: Signer) -> str:
