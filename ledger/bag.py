@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.entry import canonical, parse_canonical
+from ledger.entry import parse_canonical
 from ledger.source import BundleError, Source
 
-FORMAT = "sanad-bundle/1"
+FORMAT = "sanad-bundle/2"
 DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 ALGORITHMS = ("sha256", "sha512")
 MAX_MANIFEST_BYTES = 256 << 20
@@ -23,11 +23,12 @@ MAX_DISCLOSURE_DEPTH = 20
 ITEMS = "data/items.json"
 VKEY = "data/ledger/vkey"
 CHECKPOINT = "data/ledger/checkpoint"
+LOG = "data/ledger/log/"
 TAG_FILES = ("bag-info.txt", "bagit.txt", "manifest-sha256.txt", "manifest-sha512.txt")
 TAG_MANIFESTS = ("tagmanifest-sha256.txt", "tagmanifest-sha512.txt")
 
 _LINE = re.compile(r"([0-9a-f]+)  ([!-~]+)")
-_INFO = re.compile(r"([A-Za-z][A-Za-z0-9-]*): ([^\x00-\x1f\x7f]*)\Z")
+INFO_LINE = re.compile(r"([A-Za-z][A-Za-z0-9-]*): ([^\x00-\x1f\x7f]*)\Z")
 
 Tell = Callable[[str, str], None]
 
@@ -67,13 +68,24 @@ def proof_path(index: int) -> str:
     return f"data/ledger/proofs/{index}.tlog-proof"
 
 
+def head_path(size: int) -> str:
+    return f"data/ledger/heads/{size}.checkpoint"
+
+
+def consistency_path(size: int) -> str:
+    return f"data/ledger/heads/{size}.consistency"
+
+
+def handover_path(index: int) -> str:
+    return f"data/ledger/keys/{index}.tlog-proof"
+
+
+def anchor_path(index: int) -> str:
+    return f"data/ledger/anchors/{index}.tsr"
+
+
 def disclosure_path(index: int) -> str:
     return f"data/disclosures/{index}.json"
-
-
-def format_manifest(algorithm: str, digests: Mapping[str, Digests]) -> bytes:
-    """A manifest file: one `digest  path` line per file, in path order."""
-    return "".join(f"{digests[path].of(algorithm)}  {path}\n" for path in sorted(digests)).encode("ascii")
 
 
 def parse_manifest(algorithm: str, data: bytes) -> dict[str, str]:
@@ -96,24 +108,9 @@ def parse_manifest(algorithm: str, data: bytes) -> dict[str, str]:
     return listed
 
 
-def canonical_disclosure(event_id: str, fields: Mapping[str, tuple[bytes, Any]]) -> bytes:
-    """A disclosure file of {field: (salt, value)}. Raises EntryError when it is too long."""
-    opened = {name: {"salt": salt.hex(), "value": value} for name, (salt, value) in fields.items()}
-    value = {"event_id": event_id, "fields": opened}
-    return canonical(value, max_bytes=MAX_DISCLOSURE_BYTES, max_depth=MAX_DISCLOSURE_DEPTH)
-
-
 def parse_disclosure(data: bytes) -> Any:
     """The value of a disclosure file. Raises EntryError unless it is canonical."""
     return parse_canonical(data, max_bytes=MAX_DISCLOSURE_BYTES, max_depth=MAX_DISCLOSURE_DEPTH)
-
-
-def format_info(info: Iterable[tuple[str, str]]) -> bytes:
-    """bag-info.txt. Raises BundleError for a label or value that does not fit one line."""
-    lines = [f"{label}: {value}" for label, value in info]
-    if not all(_INFO.match(line) for line in lines):
-        raise BundleError("bag-info.txt has a malformed label or value")
-    return "".join(f"{line}\n" for line in lines).encode("utf-8")
 
 
 def check_bag(source: Source, tell: Tell) -> dict[str, Digests]:
@@ -173,7 +170,7 @@ def _check_info(source: Source, payload: set[str], tell: Tell) -> None:
         tell("bag-info.txt", str(problem) if isinstance(problem, BundleError) else "is not UTF-8")
         return
     oxum = f"Payload-Oxum: {sum(source.files[path] for path in payload)}.{len(payload)}"
-    if lines.pop() != "" or not all(_INFO.match(line) for line in lines):
+    if lines.pop() != "" or not all(INFO_LINE.match(line) for line in lines):
         tell("bag-info.txt", "has a malformed line")
     if [line for line in lines if line.startswith("Payload-Oxum:")] != [oxum]:
         tell("bag-info.txt", f"does not state the payload found ({oxum})")

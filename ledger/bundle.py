@@ -22,9 +22,18 @@ from typing import TYPE_CHECKING, Any
 from ledger import VERSION, bag
 from ledger.checkpoint import Checkpoint, CheckpointError, open_checkpoint
 from ledger.entry import EntryError, canonical, commit, leaf_hash, parse_entry
-from ledger.merkle import ProofError, verify_inclusion
-from ledger.note import NoteError, decode_vkey
-from ledger.proof import parse_proof
+from ledger.grow import TileReader, tile_widths
+from ledger.merkle import (
+    HASH_BYTES,
+    TILE_WIDTH,
+    ProofError,
+    entries_path,
+    tile_path,
+    verify_consistency,
+    verify_inclusion,
+)
+from ledger.note import Ed25519Verifier, NoteError, decode_vkey
+from ledger.proof import format_consistency, parse_proof
 from ledger.source import CHUNK, BundleError, safe_path
 
 if TYPE_CHECKING:
@@ -66,7 +75,7 @@ class Summary:
 class BundleWriter:
     """Writes one bundle to `target`, a folder that must not exist. Use as a context: an exception leaves nothing.
 
-    Order: set_checkpoint before add_entry; the rest is free. Every method raises BundleError for input that the
+    Order: set_checkpoint before what it proves; the rest is free. Every method raises BundleError for input that the
     verifier would refuse by itself; verify_bundle on the finished folder sees how it all fits together.
     """
 
@@ -75,13 +84,14 @@ class BundleWriter:
         if target.exists():
             raise BundleError(f"{target} exists")
         self._target, self._info = target, list(info)
-        bag.format_info(self._info)
+        format_info(self._info)
         self._root = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
         self._digests: dict[str, bag.Digests] = {}
         self._folded: set[str] = set()
         self._rows: dict[str, dict[str, Any]] = {}
         self._events: dict[str, int] = {}
         self._head: Checkpoint | None = None
+        self._keys: list[Ed25519Verifier] = []
         self._note = ""
 
     def __enter__(self) -> Self:
@@ -103,15 +113,10 @@ class BundleWriter:
         as in the events' subjects), media_type, exhibit (str or None), events (event ids, 32 hex digits each), and
         optionally sha256, sha512, size: then the bytes must have them.
         """
-        if accession in self._rows:
-            raise BundleError(f"{accession} is there twice")
+        self._refuse_twice(accession)
         path = f"data/items/{accession}/{safe_name(name)}"
         digests = self._write(path, chunks)
-        row = {
-            "accession": accession,
-            "events": list(catalogue["events"]),
-            "exhibit": catalogue.get("exhibit"),
-            "id": str(catalogue["id"]),
+        row = self._row(accession, "present", catalogue) | {
             "media_type": catalogue["media_type"],
             "path": path,
             "sha256": digests.sha256,
@@ -124,34 +129,95 @@ class BundleWriter:
         self._rows[accession] = row
         return row
 
-    def set_checkpoint(self, note: bytes | str, vkey: str) -> None:
-        """The signed head that all proofs of this bundle lead to, and the key that signed it."""
+    def add_withheld(self, accession: str, catalogue: Mapping[str, Any]) -> None:
+        """An item whose bytes stay in the archive: its row alone. `catalogue`: id, exhibit, events as in add_item."""
+        self._refuse_twice(accession)
+        self._rows[accession] = self._row(accession, "withheld", catalogue)
+
+    def add_erased(self, accession: str, catalogue: Mapping[str, Any], erasure: int) -> None:
+        """An item whose bytes were destroyed, as the entry with index `erasure` says. `catalogue` as above."""
+        self._refuse_twice(accession)
+        self._rows[accession] = self._row(accession, "erased", catalogue) | {"erasure": erasure}
+
+    def _refuse_twice(self, accession: str) -> None:
+        if accession in self._rows:
+            raise BundleError(f"{accession} is there twice")
+
+    def _row(self, accession: str, state: str, catalogue: Mapping[str, Any]) -> dict[str, Any]:
+        closed = dict.fromkeys(("erasure", "media_type", "path", "sha256", "sha512", "size"))
+        own = {"accession": accession, "events": list(catalogue["events"]), "exhibit": catalogue.get("exhibit")}
+        return own | closed | {"id": str(catalogue["id"]), "state": state}
+
+    def set_checkpoint(self, note: bytes | str, *vkeys: str) -> None:
+        """The signed head that all proofs of this bundle lead to, and the log's keys, the oldest first.
+
+        Each key after the first needs its sanad/key-add entry (add_entry), a head of an earlier key (add_head) and the
+        handover (add_handover).
+        """
         text = note.decode("utf-8") if isinstance(note, bytes) else note
         try:
-            self._head = open_checkpoint(text, [decode_vkey(vkey)])
+            self._keys = [decode_vkey(vkey) for vkey in vkeys]
+            self._head = open_checkpoint(text, self._keys)
         except (NoteError, CheckpointError) as problem:
             raise BundleError(f"the checkpoint is not valid: {problem}") from None
         self._note = text
         self._write(bag.CHECKPOINT, [text.encode()])
-        self._write(bag.VKEY, [vkey.encode() + b"\n"])
+        self._write(bag.VKEY, [f"{vkey}\n".encode() for vkey in vkeys])
+
+    def add_head(self, note: bytes | str, consistency: Sequence[bytes]) -> None:
+        """An earlier head of this log, verbatim, and the consistency proof from it to the checkpoint."""
+        text, head = note.decode("utf-8") if isinstance(note, bytes) else note, self._checkpoint()
+        try:
+            earlier = open_checkpoint(text, self._keys)
+            verify_consistency(earlier.size, earlier.root, head.size, head.root, consistency)
+        except (NoteError, CheckpointError, ProofError) as problem:
+            raise BundleError(f"an earlier head is not valid: {problem}") from None
+        self._write(bag.head_path(earlier.size), [text.encode()])
+        proof = format_consistency(earlier.size, consistency, self._note)
+        self._write(bag.consistency_path(earlier.size), [proof.encode()])
+
+    def add_handover(self, index: int, proof: bytes | str) -> None:
+        """Of a sanad/key-add at `index`: its .tlog-proof under one of the earlier heads."""
+        self._write(bag.handover_path(index), [proof if isinstance(proof, bytes) else proof.encode()])
+
+    def add_anchor(self, index: int, response: bytes) -> None:
+        """The RFC 3161 response (DER) that the sanad/anchor entry at `index` records."""
+        self._write(bag.anchor_path(index), [response])
+
+    def add_log(self, entries: Iterable[bytes], read_tile: TileReader) -> None:
+        """The whole log: every entry in order, as many as the checkpoint's size, and the tiles (ledger.grow)."""
+        head, bundle, count = self._checkpoint(), bytearray(), 0
+        self._write(f"{bag.LOG}checkpoint", [self._note.encode()])
+        for entry in entries:
+            bundle += len(entry).to_bytes(2, "big") + entry
+            count += 1
+            if count % TILE_WIDTH == 0:
+                self._write(bag.LOG + entries_path(count // TILE_WIDTH - 1), [bytes(bundle)])
+                bundle.clear()
+        if bundle:
+            self._write(bag.LOG + entries_path(count // TILE_WIDTH, count % TILE_WIDTH), [bytes(bundle)])
+        if count != head.size:
+            raise BundleError(f"the log has {count} entries and its head covers {head.size}")
+        for level, index, width in tile_widths(count):
+            hashes = read_tile(level, index)[: width * HASH_BYTES]
+            self._write(bag.LOG + tile_path(level, index, width), [hashes])
 
     def add_entry(
         self, index: int, entry: bytes, proof: bytes | str, disclosures: Mapping[str, tuple[bytes, Any]]
     ) -> None:
         """One entry's exact bytes, its proof under this bundle's checkpoint, and {field: (salt, value)} to open."""
-        if self._head is None:
-            raise BundleError("the checkpoint comes before the entries")
+        head = self._checkpoint()
         try:
             parsed, path = parse_entry(entry), parse_proof(proof)
-            if parsed.origin != self._head.origin:
+            if parsed.origin != head.origin:
                 raise ProofError(f"it is of another log, {parsed.origin}")
             if path.index != index or path.note != self._note:
                 raise ProofError("the proof is for another entry or checkpoint")
-            verify_inclusion(leaf_hash(entry), index, self._head.size, path.path, self._head.root)
+            verify_inclusion(leaf_hash(entry), index, head.size, path.path, head.root)
             for field, (salt, value) in disclosures.items():
                 if parsed.commitments.get(field) != commit(salt, field, value):
                     raise EntryError(f"the disclosure of {field} does not open its commitment")
-            opened = bag.canonical_disclosure(parsed.event_id, disclosures)
+            opened = canonical_disclosure(parsed.event_id, disclosures)
         except (EntryError, ProofError) as problem:
             raise BundleError(f"entry {index}: {problem}") from None
         if parsed.event_id in self._events:
@@ -161,6 +227,11 @@ class BundleWriter:
         self._write(bag.proof_path(index), [proof if isinstance(proof, bytes) else proof.encode()])
         if disclosures:
             self._write(bag.disclosure_path(index), [opened])
+
+    def _checkpoint(self) -> Checkpoint:
+        if self._head is None:
+            raise BundleError("the checkpoint comes before what it proves")
+        return self._head
 
     def add_document(self, path: str, data: bytes) -> None:
         """Another file, such as an index for people, at data/`path`. Its digest is checked and nothing else."""
@@ -199,12 +270,12 @@ class BundleWriter:
             ("Payload-Oxum", f"{size}.{len(payload)}"),
         ]
         self._write("bagit.txt", [bag.DECLARATION])
-        self._write("bag-info.txt", [bag.format_info(info)])
+        self._write("bag-info.txt", [format_info(info)])
         for algorithm in bag.ALGORITHMS:
-            self._write(f"manifest-{algorithm}.txt", [bag.format_manifest(algorithm, payload)])
+            self._write(f"manifest-{algorithm}.txt", [format_manifest(algorithm, payload)])
         tags = {path: self._digests[path] for path in bag.TAG_FILES}
         for algorithm in bag.ALGORITHMS:
-            self._write(f"tagmanifest-{algorithm}.txt", [bag.format_manifest(algorithm, tags)])
+            self._write(f"tagmanifest-{algorithm}.txt", [format_manifest(algorithm, tags)])
         for folder, _, _ in os.walk(self._root):
             _sync(Path(folder))
         if self._target.exists():
@@ -230,6 +301,26 @@ class BundleWriter:
         self._folded.add(path.lower())
         self._digests[path] = hasher.digests()
         return self._digests[path]
+
+
+def format_manifest(algorithm: str, digests: Mapping[str, bag.Digests]) -> bytes:
+    """A manifest file: one `digest  path` line per file, in path order."""
+    return "".join(f"{digests[path].of(algorithm)}  {path}\n" for path in sorted(digests)).encode("ascii")
+
+
+def canonical_disclosure(event_id: str, fields: Mapping[str, tuple[bytes, Any]]) -> bytes:
+    """A disclosure file of {field: (salt, value)}. Raises EntryError when it is too long."""
+    opened = {name: {"salt": salt.hex(), "value": value} for name, (salt, value) in fields.items()}
+    value = {"event_id": event_id, "fields": opened}
+    return canonical(value, max_bytes=bag.MAX_DISCLOSURE_BYTES, max_depth=bag.MAX_DISCLOSURE_DEPTH)
+
+
+def format_info(info: Iterable[tuple[str, str]]) -> bytes:
+    """bag-info.txt. Raises BundleError for a label or value that does not fit one line."""
+    lines = [f"{label}: {value}" for label, value in info]
+    if not all(bag.INFO_LINE.match(line) for line in lines):
+        raise BundleError("bag-info.txt has a malformed label or value")
+    return "".join(f"{line}\n" for line in lines).encode("utf-8")
 
 
 def safe_name(name: str) -> str:

@@ -34,13 +34,22 @@ def perfect_root(hashes: bytes) -> bytes:
 
 def tile_path(level: int, index: int, width: int = TILE_WIDTH) -> str:
     """The C2SP tlog-tiles path of a tile: tile/0/x001/x234/067, or ….p/112 for a partial one."""
-    if not (0 <= level < 64 and index >= 0 and 1 <= width <= TILE_WIDTH):
+    return _path(f"tile/{level}/", index, width)
+
+
+def entries_path(index: int, width: int = TILE_WIDTH) -> str:
+    """The C2SP tlog-tiles path of an entry bundle, as that of its tile of level 0."""
+    return _path("tile/entries/", index, width)
+
+
+def _path(folder: str, index: int, width: int) -> str:
+    if index < 0 or not 1 <= width <= TILE_WIDTH:
         raise ProofError("no such tile")
     groups = [f"{index % 1000:03d}"]
     while index >= 1000:
         index //= 1000
         groups.append(f"x{index % 1000:03d}")
-    path = f"tile/{level}/" + "/".join(reversed(groups))
+    path = folder + "/".join(reversed(groups))
     return path if width == TILE_WIDTH else f"{path}.p/{width}"
 
 

@@ -11,17 +11,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ledger import ed25519
-from ledger.note import (
-    COSIGNATURE,
-    ED25519,
-    NoteError,
-    cosigned_message,
-    encode_vkey,
-    key_id,
-    named,
-    split_note,
-    to_base64,
-)
+from ledger.cosignature import COSIGNATURE, cosigned_message
+from ledger.note import ED25519, NoteError, encode_vkey, key_id, named, split_note, to_base64
 
 try:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
