@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.entry import parse_canonical
 from ledger.source import BundleError, Source
 
 FORMAT = "sanad-bundle/2"
@@ -17,20 +16,27 @@ ALGORITHMS = ("sha256", "sha512")
 MAX_MANIFEST_BYTES = 256 << 20
 MAX_INFO_BYTES = 64 * 1024
 MAX_ITEMS_BYTES = 64 << 20
-MAX_DISCLOSURE_BYTES = 4 << 20
-MAX_DISCLOSURE_DEPTH = 20
 
 ITEMS = "data/items.json"
 VKEY = "data/ledger/vkey"
 CHECKPOINT = "data/ledger/checkpoint"
 LOG = "data/ledger/log/"
+PLACES = {
+    "entry": "data/ledger/entries/{}.json",
+    "proof": "data/ledger/proofs/{}.tlog-proof",
+    "disclosure": "data/disclosures/{}.json",
+    "handover": "data/ledger/keys/{}.tlog-proof",
+    "anchor": "data/ledger/anchors/{}.tsr",
+    "head": "data/ledger/heads/{}.checkpoint",
+    "consistency": "data/ledger/heads/{}.consistency",
+}
 TAG_FILES = ("bag-info.txt", "bagit.txt", "manifest-sha256.txt", "manifest-sha512.txt")
 TAG_MANIFESTS = ("tagmanifest-sha256.txt", "tagmanifest-sha512.txt")
 
 _LINE = re.compile(r"([0-9a-f]+)  ([!-~]+)")
 INFO_LINE = re.compile(r"([A-Za-z][A-Za-z0-9-]*): ([^\x00-\x1f\x7f]*)\Z")
 
-Tell = Callable[[str, str], None]
+Tell = Callable[[str, str, str], None]
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,12 @@ class Digests:
     sha256: str
     sha512: str
     size: int
+
+    @staticmethod
+    def stated(value: Mapping[str, Any]) -> Digests | None:
+        """Those a catalogue row or a reception states; None unless the size is a number."""
+        size = value.get("size")
+        return Digests(value.get("sha256", ""), value.get("sha512", ""), size) if type(size) is int else None
 
     def of(self, algorithm: str) -> str:
         return self.sha256 if algorithm == "sha256" else self.sha512
@@ -60,66 +72,39 @@ class Hasher:
         return Digests(self._sha256.hexdigest(), self._sha512.hexdigest(), self._size)
 
 
-def entry_path(index: int) -> str:
-    return f"data/ledger/entries/{index}.json"
-
-
-def proof_path(index: int) -> str:
-    return f"data/ledger/proofs/{index}.tlog-proof"
-
-
-def head_path(size: int) -> str:
-    return f"data/ledger/heads/{size}.checkpoint"
-
-
-def consistency_path(size: int) -> str:
-    return f"data/ledger/heads/{size}.consistency"
-
-
-def handover_path(index: int) -> str:
-    return f"data/ledger/keys/{index}.tlog-proof"
-
-
-def anchor_path(index: int) -> str:
-    return f"data/ledger/anchors/{index}.tsr"
-
-
-def disclosure_path(index: int) -> str:
-    return f"data/disclosures/{index}.json"
+def place(kind: str, number: int) -> str:
+    """The path of an entry's file of a kind (see PLACES) by its index, or of a head's by its size."""
+    return PLACES[kind].format(number)
 
 
 def parse_manifest(algorithm: str, data: bytes) -> dict[str, str]:
     """{path: hex digest}. Raises BundleError unless the bytes are exactly what format_manifest writes."""
+    code = "manifest-malformed"
     width, listed, previous = hashlib.new(algorithm).digest_size * 2, {}, ""
     try:
         lines = data.decode("ascii").split("\n")
     except UnicodeError:
-        raise BundleError("is not a manifest: not plain ASCII") from None
+        raise BundleError("is not a manifest: not plain ASCII", code) from None
     if lines.pop() != "":
-        raise BundleError("does not end in a newline")
+        raise BundleError("does not end in a newline", code)
     for number, line in enumerate(lines, 1):
         match = _LINE.fullmatch(line)
         if match is None or len(match[1]) != width:
-            raise BundleError(f"has a malformed line {number}")
+            raise BundleError(f"has a malformed line {number}", code)
         if match[2] <= previous:
-            raise BundleError(f"lists a file twice or out of order in line {number}")
+            raise BundleError(f"lists a file twice or out of order in line {number}", code)
         listed[match[2]] = match[1]
         previous = match[2]
     return listed
 
 
-def parse_disclosure(data: bytes) -> Any:
-    """The value of a disclosure file. Raises EntryError unless it is canonical."""
-    return parse_canonical(data, max_bytes=MAX_DISCLOSURE_BYTES, max_depth=MAX_DISCLOSURE_DEPTH)
-
-
 def check_bag(source: Source, tell: Tell) -> dict[str, Digests]:
     """Every file hashed once and compared with both kinds of manifest. Returns the digests found, by path.
 
-    What is wrong is told as (path, sentence part): files that are missing, unlisted, changed, unsafe or unreadable.
+    What is wrong is told as (path, code, sentence part): missing, unlisted, changed, unsafe or unreadable files.
     """
-    for path, why in source.unsafe:
-        tell(path, why)
+    for path, code, why in source.unsafe:
+        tell(path, code, why)
     found: dict[str, Digests] = {}
     for path in sorted(source.files):
         hasher = Hasher()
@@ -127,18 +112,18 @@ def check_bag(source: Source, tell: Tell) -> dict[str, Digests]:
             for chunk in source.chunks(path):
                 hasher.update(chunk)
         except BundleError as problem:
-            tell(path, str(problem))
+            tell(path, problem.code, str(problem))
         else:
             found[path] = hasher.digests()
     try:
         if source.read("bagit.txt", len(DECLARATION)) != DECLARATION:
-            tell("bagit.txt", "does not declare BagIt 1.0 in UTF-8")
+            tell("bagit.txt", "declaration-malformed", "does not declare BagIt 1.0 in UTF-8")
     except BundleError as problem:
-        tell("bagit.txt", str(problem))
+        tell("bagit.txt", problem.code, str(problem))
     payload = {path for path in source.files if path.startswith("data/")}
     tags = set(source.files) - payload
     for path in sorted(tags - set(TAG_FILES) - set(TAG_MANIFESTS)):
-        tell(path, "is not part of the bundle")
+        tell(path, "file-unexpected", "is not part of the bundle")
     for algorithm in ALGORITHMS:
         _check_manifest(source, f"manifest-{algorithm}.txt", algorithm, payload, found, tell)
         _check_manifest(source, f"tagmanifest-{algorithm}.txt", algorithm, tags & set(TAG_FILES), found, tell)
@@ -152,25 +137,28 @@ def _check_manifest(
     try:
         listed = parse_manifest(algorithm, source.read(name, MAX_MANIFEST_BYTES))
     except BundleError as problem:
-        tell(name, str(problem))
+        tell(name, problem.code, str(problem))
         return
     for path in sorted(set(listed) - expected):
-        tell(path, f"is listed in {name} and missing")
+        tell(path, "file-missing", f"is listed in {name} and missing")
     for path in sorted(expected - set(listed)):
-        tell(path, f"is not listed in {name}")
+        tell(path, "file-unlisted", f"is not listed in {name}")
     for path in sorted(expected & set(listed)):
         if path in found and found[path].of(algorithm) != listed[path]:
-            tell(path, f"was changed: its {algorithm} is not the one in {name}")
+            tell(path, "digest-mismatch", f"was changed: its {algorithm} is not the one in {name}")
 
 
 def _check_info(source: Source, payload: set[str], tell: Tell) -> None:
     try:
         lines = source.read("bag-info.txt", MAX_INFO_BYTES).decode("utf-8").split("\n")
-    except (BundleError, UnicodeError) as problem:
-        tell("bag-info.txt", str(problem) if isinstance(problem, BundleError) else "is not UTF-8")
+    except BundleError as problem:
+        tell("bag-info.txt", problem.code, str(problem))
+        return
+    except UnicodeError:
+        tell("bag-info.txt", "info-malformed", "is not UTF-8")
         return
     oxum = f"Payload-Oxum: {sum(source.files[path] for path in payload)}.{len(payload)}"
     if lines.pop() != "" or not all(INFO_LINE.match(line) for line in lines):
-        tell("bag-info.txt", "has a malformed line")
+        tell("bag-info.txt", "info-malformed", "has a malformed line")
     if [line for line in lines if line.startswith("Payload-Oxum:")] != [oxum]:
-        tell("bag-info.txt", f"does not state the payload found ({oxum})")
+        tell("bag-info.txt", "oxum-mismatch", f"does not state the payload found ({oxum})")

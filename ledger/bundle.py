@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ledger import VERSION, bag
 from ledger.checkpoint import Checkpoint, CheckpointError, open_checkpoint
+from ledger.disclosure import MAX_DISCLOSURE_BYTES, MAX_DISCLOSURE_DEPTH
 from ledger.entry import EntryError, canonical, commit, leaf_hash, parse_entry
 from ledger.grow import TileReader, tile_widths
 from ledger.merkle import (
@@ -41,20 +42,10 @@ if TYPE_CHECKING:
 
 LANGUAGES = ("ar", "en", "fr")
 VERIFIER = "data/verify/sanad-verify.pyz"
-_MODULES = (
-    "__init__",
-    "__main__",
-    "bag",
-    "checkpoint",
-    "cosignature",
-    "ed25519",
-    "entry",
-    "merkle",
-    "note",
-    "policy",
-    "proof",
-    "source",
-    "verify",
+#: The modules of the verifier: what reads and checks, and nothing that writes or signs.
+MODULES = (
+    *("__init__", "__main__", "anchor", "bag", "check", "checkpoint", "cosignature", "disclosure", "ed25519", "entry"),
+    *("items", "log", "merkle", "note", "policy", "proof", "receipt", "report", "rotation", "source", "verify"),
 )
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _RESERVED = ("data/items/", "data/items.json", "data/ledger/", "data/disclosures/", "data/verify/", "data/README.")
@@ -172,17 +163,17 @@ class BundleWriter:
             verify_consistency(earlier.size, earlier.root, head.size, head.root, consistency)
         except (NoteError, CheckpointError, ProofError) as problem:
             raise BundleError(f"an earlier head is not valid: {problem}") from None
-        self._write(bag.head_path(earlier.size), [text.encode()])
+        self._write(bag.place("head", earlier.size), [text.encode()])
         proof = format_consistency(earlier.size, consistency, self._note)
-        self._write(bag.consistency_path(earlier.size), [proof.encode()])
+        self._write(bag.place("consistency", earlier.size), [proof.encode()])
 
     def add_handover(self, index: int, proof: bytes | str) -> None:
         """Of a sanad/key-add at `index`: its .tlog-proof under one of the earlier heads."""
-        self._write(bag.handover_path(index), [proof if isinstance(proof, bytes) else proof.encode()])
+        self._write(bag.place("handover", index), [proof if isinstance(proof, bytes) else proof.encode()])
 
     def add_anchor(self, index: int, response: bytes) -> None:
         """The RFC 3161 response (DER) that the sanad/anchor entry at `index` records."""
-        self._write(bag.anchor_path(index), [response])
+        self._write(bag.place("anchor", index), [response])
 
     def add_log(self, entries: Iterable[bytes], read_tile: TileReader) -> None:
         """The whole log: every entry in order, as many as the checkpoint's size, and the tiles (ledger.grow)."""
@@ -223,10 +214,10 @@ class BundleWriter:
         if parsed.event_id in self._events:
             raise BundleError(f"entry {index} repeats event {parsed.event_id}")
         self._events[parsed.event_id] = index
-        self._write(bag.entry_path(index), [entry])
-        self._write(bag.proof_path(index), [proof if isinstance(proof, bytes) else proof.encode()])
+        self._write(bag.place("entry", index), [entry])
+        self._write(bag.place("proof", index), [proof if isinstance(proof, bytes) else proof.encode()])
         if disclosures:
-            self._write(bag.disclosure_path(index), [opened])
+            self._write(bag.place("disclosure", index), [opened])
 
     def _checkpoint(self) -> Checkpoint:
         if self._head is None:
@@ -312,7 +303,7 @@ def canonical_disclosure(event_id: str, fields: Mapping[str, tuple[bytes, Any]])
     """A disclosure file of {field: (salt, value)}. Raises EntryError when it is too long."""
     opened = {name: {"salt": salt.hex(), "value": value} for name, (salt, value) in fields.items()}
     value = {"event_id": event_id, "fields": opened}
-    return canonical(value, max_bytes=bag.MAX_DISCLOSURE_BYTES, max_depth=bag.MAX_DISCLOSURE_DEPTH)
+    return canonical(value, max_bytes=MAX_DISCLOSURE_BYTES, max_depth=MAX_DISCLOSURE_DEPTH)
 
 
 def format_info(info: Iterable[tuple[str, str]]) -> bytes:
@@ -360,7 +351,7 @@ def verifier_archive() -> bytes:
     with zipfile.ZipFile(buffer, "a", zipfile.ZIP_STORED) as archive:
         start = b"from ledger.__main__ import main\n\nraise SystemExit(main())\n"
         archive.writestr(_member("__main__.py"), start)
-        for module in _MODULES:
+        for module in MODULES:
             archive.writestr(_member(f"ledger/{module}.py"), _resource(f"{module}.py"))
     return buffer.getvalue()
 

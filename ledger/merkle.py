@@ -53,8 +53,8 @@ def _path(folder: str, index: int, width: int) -> str:
     return path if width == TILE_WIDTH else f"{path}.p/{width}"
 
 
-def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
-    """Raise ProofError unless the leaf hash is at `index` in the tree (RFC 9162 section 2.1.3.2)."""
+def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
+    """True if the leaf hash is at `index` in the tree (RFC 9162 section 2.1.3.2), else raise ProofError."""
     if not 0 <= index < size < MAX_SIZE:
         raise ProofError(f"no leaf {index} in a tree of size {size}")
     position, last, result = index, size - 1, checked(leaf)
@@ -72,10 +72,11 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
         raise ProofError("the inclusion proof is too short")
     if result != checked(root):
         raise ProofError("the inclusion proof leads to another root")
+    return True
 
 
-def verify_consistency(old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]) -> None:
-    """Raise ProofError unless the new tree starts with the old one (RFC 9162 section 2.1.4.2). Size 0 is refused."""
+def verify_consistency(old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]) -> bool:
+    """True if the new tree starts with the old (RFC 9162 section 2.1.4.2), else raise ProofError. Size 0 is refused."""
     if not 0 < old <= new < MAX_SIZE:
         raise ProofError(f"no consistency proof from size {old} to {new}")
     if old == new:
@@ -83,7 +84,7 @@ def verify_consistency(old: int, old_root: bytes, new: int, new_root: bytes, pro
             raise ProofError("a consistency proof between equal sizes is empty")
         if checked(old_root) != checked(new_root):
             raise ProofError("two roots for the same size")
-        return
+        return True
     path = [checked(step) for step in proof]
     if old & (old - 1) == 0:
         path.insert(0, checked(old_root))
@@ -109,6 +110,7 @@ def verify_consistency(old: int, old_root: bytes, new: int, new_root: bytes, pro
         raise ProofError("the consistency proof leads to another old root")
     if new_result != checked(new_root):
         raise ProofError("the consistency proof leads to another new root")
+    return True
 
 
 def checked(value: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Reading a bundle without unpacking it: a folder, a .zip or a .tar of one. Nothing in it is trusted.
+"""Reading a bundle without unpacking it: a folder, or a .zip of one. Nothing in it is trusted.
 
 Only regular files with safe ASCII paths count; links, devices, encrypted or overlapping members are named as
 unsafe and never opened. Memory is bounded by the number of files, never by what a header claims.
@@ -21,14 +21,17 @@ if TYPE_CHECKING:
 CHUNK = 1 << 20
 MAX_FILES = 1_000_000
 MAX_HEADER_READ = 256 << 20  # the central directory of a zip
-MAX_TAR_EXTENSION = 64 * 1024
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]([A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?\Z")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|\Z)", re.IGNORECASE)
 
 
 class BundleError(ValueError):
-    """The bundle, or one file of it, cannot be read or made. The message says what and why."""
+    """The bundle, or one file of it, cannot be read or made. The message says what and why, `code` for programs."""
+
+    def __init__(self, what: str, code: str = "unreadable") -> None:
+        super().__init__(what)
+        self.code = code
 
 
 def safe_path(path: str) -> bool:
@@ -38,11 +41,11 @@ def safe_path(path: str) -> bool:
 
 
 class Source:
-    """The files of a bundle: `files` maps path to size in bytes, `unsafe` says what was left out and why."""
+    """The files of a bundle: `files` maps path to size in bytes, `unsafe` is (path, code, why) of what is left out."""
 
     def __init__(self) -> None:
         self.files: dict[str, int] = {}
-        self.unsafe: list[tuple[str, str]] = []
+        self.unsafe: list[tuple[str, str, str]] = []
         self._folded: set[str] = set()
 
     def open(self, path: str) -> IO[bytes]:
@@ -68,32 +71,31 @@ class Source:
                         break
                     yield data
         except Exception as problem:  # zipfile and zlib raise a dozen types for damaged members
-            raise BundleError(f"cannot be read ({type(problem).__name__})") from None
+            raise BundleError(f"cannot be read ({type(problem).__name__})", "file-unreadable") from None
         if left:
-            raise BundleError("does not have its listed size")
+            raise BundleError("does not have its listed size", "file-unreadable")
 
     def read(self, path: str, limit: int) -> bytes:
         """A whole small file. Raises BundleError when it is missing or longer than `limit` bytes."""
         if path not in self.files:
-            raise BundleError("is missing")
+            raise BundleError("is missing", "file-missing")
         if self.files[path] > limit:
-            raise BundleError(f"is longer than {limit} bytes")
+            raise BundleError(f"is longer than {limit} bytes", "file-too-long")
         return b"".join(self.chunks(path))
 
-    def _add(self, path: str, size: int) -> bool:
+    def _add(self, path: str, size: int) -> None:
         if len(self.files) + len(self.unsafe) >= MAX_FILES:
             raise BundleError(f"has more than {MAX_FILES} files")
         if not safe_path(path):
-            return self._refuse(path, "has a name that is not safe in a bundle")
-        if path.lower() in self._folded:
-            return self._refuse(path, "is there twice")
-        self._folded.add(path.lower())
-        self.files[path] = size
-        return True
+            self._refuse(path, "has a name that is not safe in a bundle")
+        elif path.lower() in self._folded:
+            self.unsafe.append((path, "path-duplicate", "is there twice"))
+        else:
+            self._folded.add(path.lower())
+            self.files[path] = size
 
-    def _refuse(self, path: str, why: str) -> bool:
-        self.unsafe.append((path, why))
-        return False
+    def _refuse(self, path: str, why: str) -> None:
+        self.unsafe.append((path, "unsafe-path", why))
 
     def _strip_top(self) -> str:
         """Archives usually hold the bundle as one folder: forget its name. Returns the prefix left out."""
@@ -167,73 +169,8 @@ class _Zip(Source):
         self._file.close()
 
 
-class _Part(io.RawIOBase):
-    def __init__(self, file: _Capped, offset: int, size: int) -> None:
-        self._file, self._offset, self._left = file, offset, size
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer)  # type: ignore[arg-type]
-        self._file.seek(self._offset)
-        data = self._file.read(min(len(view), self._left))
-        view[: len(data)] = data
-        self._offset, self._left = self._offset + len(data), self._left - len(data)
-        return len(data)
-
-
-class _Tar(Source):
-    """A reader of its own for plain ustar, pax and GNU long names: tarfile hangs on some damaged archives."""
-
-    def __init__(self, file: _Capped) -> None:
-        super().__init__()
-        self._file = file
-        self._at: dict[str, int] = {}
-        end, offset, name, size = os.fstat(self._file.fileno()).st_size, 0, "", -1
-        while (block := self._block(offset, 512)) != bytes(512):
-            if _number(block[148:156]) != sum(block[:148]) + 8 * 32 + sum(block[156:]):
-                raise BundleError("has a damaged tar header")
-            kind, length = block[156:157], size if size >= 0 else _number(block[124:136])
-            data, offset = offset + 512, offset + 512 + -(-length // 512) * 512
-            if offset > end:
-                raise BundleError("is cut off")
-            if kind in (b"x", b"L", b"g"):
-                extension = self._block(data, length) if length <= MAX_TAR_EXTENSION else b""
-                if kind == b"L":
-                    name = _text(extension)
-                elif kind == b"x":
-                    found = _pax(extension)
-                    name, size = found.get("path", name), _decimal(found.get("size", "-1"))
-                continue
-            if not name:
-                name = _text(block[:100])
-                prefix = _text(block[345:500]) if block[257:263] == b"ustar\0" else ""
-                name = f"{prefix}/{name}" if prefix else name
-            name = name.removeprefix("./")
-            if kind in (b"0", b"\0") and self._add(name, length):
-                self._at[name] = data
-            elif kind not in (b"0", b"\0", b"5"):
-                self._refuse(name, "is a link or a device")
-            name, size = "", -1
-        self._top = self._strip_top()
-
-    def _block(self, offset: int, length: int) -> bytes:
-        self._file.seek(offset)
-        data = self._file.read(length)
-        if len(data) != length:
-            raise BundleError("is cut off")
-        return data
-
-    def open(self, path: str) -> IO[bytes]:
-        return io.BufferedReader(_Part(self._file, self._at[self._top + path], self.files[path]), CHUNK)
-
-    def close(self) -> None:
-        self._file.close()
-
-
 def open_source(path: Path) -> Source:
-    """The bundle at a path, by what it is: a folder, a zip or a tar. Raises BundleError."""
+    """The bundle at a path: a folder, or a file that is a zip. Raises BundleError."""
     try:
         if path.is_dir():
             return _Folder(path)
@@ -241,9 +178,7 @@ def open_source(path: Path) -> Source:
             raise BundleError("is neither a folder nor a file")
         file = _Capped(path, "rb")
         try:
-            zipped = file.read(2) == b"PK"
-            file.seek(0)
-            return _Zip(file) if zipped else _Tar(file)
+            return _Zip(file)
         except BaseException:
             file.close()
             raise
@@ -251,35 +186,3 @@ def open_source(path: Path) -> Source:
         raise
     except Exception as problem:  # zipfile raises a dozen types for damaged archives
         raise BundleError(f"cannot be read ({type(problem).__name__}: {str(problem)[:100]})") from None
-
-
-def _number(field: bytes) -> int:
-    if field[0] & 0x80:
-        return int.from_bytes(field, "big") & (1 << 8 * len(field) - 1) - 1
-    return _decimal(field.strip(b" \0").decode("latin-1") or "0", 8)
-
-
-def _decimal(text: str, base: int = 10) -> int:
-    if text == "-1":
-        return -1
-    if len(text) > 20 or not text.isascii() or not text.isdigit():
-        raise BundleError("has a damaged tar header")
-    return int(text, base)
-
-
-def _text(field: bytes) -> str:
-    return field.split(b"\0", 1)[0].decode("utf-8", "replace")
-
-
-def _pax(data: bytes) -> dict[str, str]:
-    found: dict[str, str] = {}
-    while data.strip(b"\0"):
-        length = _decimal(data[:8].split(b" ", 1)[0].decode("latin-1"))
-        if length > len(data):
-            raise BundleError("has a damaged tar header")
-        record, data = data[:length], data[length:]
-        key, mark, value = record.partition(b" ")[2].partition(b"=")
-        if not mark or not value.endswith(b"\n"):
-            raise BundleError("has a damaged tar header")
-        found[key.decode("utf-8", "replace")] = value[:-1].decode("utf-8", "replace")
-    return found

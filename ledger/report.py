@@ -1,0 +1,221 @@
+"""The verdict on a bundle, a receipt or a log: what was found, its exit code, and its words (section 14)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from ledger.checkpoint import Checkpoint
+from ledger.note import fingerprint
+from ledger.policy import Quorum
+
+Result = TypeVar("Result")
+VERIFIED, INVALID, UNTRUSTED, USAGE = 0, 1, 2, 3
+RESULTS = {VERIFIED: "verified", INVALID: "invalid", UNTRUSTED: "trust incomplete"}
+MAX_PROBLEMS = 1000
+TRUST = {
+    "pinned": "The ledger's head is signed by a key you trust, or one that such a key handed over to.",
+    "unknown": "None of the keys you trust is of this ledger: all is consistent, who signed it is not shown.",
+    "first use": "This key came along. Compare the fingerprint with the one the archive publishes, by another way\n"
+    "than this came to you; then give the key as --vkey from now on.",
+    "none": "The ledger's head is not valid under the keys given.",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: the file, item or event it is about, a stable code, and what in words."""
+
+    where: str
+    code: str
+    what: str
+
+
+@dataclass
+class Key:
+    """One of the log's keys. It may sign heads of sizes `start` to `until`; `start` is None when nothing shows that."""
+
+    vkey: str
+    start: int | None = None
+    until: int | None = None
+    signed: bool = False
+
+    def may_sign(self, size: int) -> bool:
+        return self.start is not None and self.start <= size and (self.until is None or size <= self.until)
+
+
+@dataclass
+class Item:
+    """The verdict on one item. `events` are indices; `withheld` and `erased` count fields that are not opened."""
+
+    accession: str
+    state: str
+    exhibit: str | None
+    path: str | None
+    size: int | None
+    sha256: str | None
+    erasure: int | None
+    received_at: str | None = None
+    received_index: int | None = None
+    events: list[int] = field(default_factory=list)
+    withheld: int = 0
+    erased: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass
+class Report:
+    """The verdict. `trust`: pinned (by a trusted key), first use, unknown (no trusted key), none (no valid head)."""
+
+    bundle: str
+    problems: list[Problem] = field(default_factory=list)
+    more_problems: int = 0
+    flawed: set[str] = field(default_factory=set)
+    items: list[Item] = field(default_factory=list)
+    entries: int = 0
+    files: int = 0
+    checkpoint: Checkpoint | None = None
+    keys: list[Key] = field(default_factory=list)
+    trust: str = "none"
+    policy: Quorum | None = None
+    anchors: list[dict[str, Any]] = field(default_factory=list)
+    log: int | None = None
+    state: str | None = None
+    reception: dict[str, Any] | None = None
+
+    @property
+    def exit_code(self) -> int:
+        if self.problems or (self.checkpoint is None and self.state != "pending"):
+            return INVALID
+        short = self.trust == "unknown" or (self.policy is not None and not self.policy.met)
+        return UNTRUSTED if short or self.state == "pending" else VERIFIED
+
+    @property
+    def vkey(self) -> str | None:
+        """The newest key that signed the head, or else the first that came along."""
+        return next((key.vkey for key in reversed(self.keys) if key.signed), self.keys[0].vkey if self.keys else None)
+
+    def tell(self, where: str, code: str, what: str) -> None:
+        """Add a problem; beyond MAX_PROBLEMS they are only counted, and what they are about is kept."""
+        self.flawed.add(where)
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(Problem(where, code, what))
+        else:
+            self.more_problems += 1
+
+    def attempt(self, where: str, code: str, what: str, call: Callable[..., Result], *values: object) -> Result | None:
+        """What the call gives, or None after telling why it refused (by a ValueError)."""
+        try:
+            return call(*values)
+        except ValueError as problem:
+            self.tell(where, code, f"{what}: {problem}")
+            return None
+
+
+def as_json(report: Report) -> str:
+    """The verdict for programs."""
+    head, policy = report.checkpoint, report.policy
+    common = {
+        "result": RESULTS[report.exit_code],
+        "exit_code": report.exit_code,
+        "checkpoint": {"origin": head.origin, "size": head.size, "root": head.root.hex()} if head else None,
+        "keys": [
+            {"vkey": key.vkey, "fingerprint": fingerprint(key.vkey), "from": key.start}
+            | {"until": key.until, "signed": key.signed}
+            for key in report.keys
+        ],
+        "trust": report.trust,
+        "policy": None
+        if policy is None
+        else {
+            "quorum": policy.quorum,
+            "met": policy.met,
+            "cosigned": [{"name": name, "time": time} for name, time in policy.cosigned],
+        },
+        "problems": [vars(problem) for problem in report.problems],
+        "more_problems": report.more_problems,
+    }
+    if report.state is not None:
+        return _json({**common, "state": report.state, "reception": report.reception})
+    return _json(
+        {
+            **common,
+            "bundle": report.bundle,
+            "files": report.files,
+            "entries": report.entries,
+            "anchors": report.anchors,
+            "log": report.log,
+            "items": [
+                vars(item) | {"verified": not item.problems, "problems": [vars(problem) for problem in item.problems]}
+                for item in report.items
+            ],
+        }
+    )
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def as_text(report: Report) -> str:
+    """The verdict in plain sentences."""
+    lines = [*_what(report), ""]
+    lines += [line for item in report.items for line in _item_lines(item)]
+    told = {problem for item in report.items for problem in item.problems}
+    lines += _problems(problem for problem in report.problems if problem not in told)
+    if report.more_problems:
+        lines.append(f"... and {report.more_problems} more problems.")
+    lines += [
+        f"A timestamp in entry {anchor['index']} states {_plain(anchor['time'])} for the head of {anchor['size']} "
+        "entries. NOT verified here: openssl ts does it with the authority's certificate."
+        for anchor in report.anchors
+    ]
+    if report.policy:
+        names = ", ".join(_plain(name) for name, _ in report.policy.cosigned) or "nobody"
+        met = "met" if report.policy.met else "NOT met"
+        lines.append(f"Cosigned by {names}: the quorum {_plain(report.policy.quorum)} is {met}.")
+    if report.keys or report.checkpoint:
+        for key in report.keys:
+            lines += ["", f"Key of the ledger:  {_plain(key.vkey)}", f"Its fingerprint:    {fingerprint(key.vkey)}"]
+        lines.append(TRUST[report.trust])
+    return "\n".join([*lines, "", f"{RESULTS[report.exit_code].upper()} (exit code {report.exit_code})"])
+
+
+def _what(report: Report) -> Sequence[str]:
+    lines = [f"{_plain(report.bundle)}: {report.files} files, {report.entries} ledger entries."]
+    if report.state:
+        lines = [f"{_plain(report.bundle)}: a receipt, {report.state}."]
+    if report.reception:
+        got = report.reception
+        lines.append(f"{_plain(got['accession'])}, {got['size']} bytes, SHA-256 {_plain(got['sha256'])}: received at")
+        lines.append(f"{got['received_at']}, event {got['event']}, entry {got['index']}.")
+    if report.checkpoint:
+        lines.append(f"Ledger {_plain(report.checkpoint.origin)}, signed at {report.checkpoint.size} entries.")
+    if report.log is not None:
+        lines.append(f"The whole log was derived anew: {report.log} entries lead to the signed root.")
+    return lines
+
+
+def _item_lines(item: Item) -> Sequence[str]:
+    title = item.accession + (f" (exhibit {_plain(item.exhibit)})" if item.exhibit else "")
+    if item.problems:
+        return [f"{title}: NOT verified.", *("  " + line for line in _problems(item.problems))]
+    verdict = {
+        "present": "byte for byte what the archive recorded on reception",
+        "withheld": "its bytes are not in this bundle; the archive recorded its reception",
+        "erased": f"its bytes were destroyed, as entry {item.erasure} explains; the archive recorded its reception",
+    }[item.state]
+    counted = f"Custody events, each in the signed ledger: {len(item.events)}."
+    fields = f"Fields withheld: {item.withheld}, erased: {item.erased}."
+    return [f"{title}: {verdict}, {item.received_at}, in entry {item.received_index}. {counted} {fields}"]
+
+
+def _problems(problems: Any) -> list[str]:
+    return [f"{_plain(problem.where)} {_plain(problem.what)} [{problem.code}]." for problem in problems]
+
+
+def _plain(text: str) -> str:
+    """Text of a bundle without what could steer a terminal or turn the reading direction."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)[:500]
