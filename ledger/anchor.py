@@ -74,7 +74,7 @@ def _inside(data: bytes, *tags: int | None, exactly: bool = False) -> list[bytes
     found = _elements(data)
     if len(found) < len(tags) or (exactly and len(found) > len(tags)):
         raise AnchorError("not a timestamp response")
-    if any(tag not in (None, element[0]) for tag, element in zip(tags, found))  # noqa: B905  (Python 3.9 has no strict):
+    if any(tag not in (None, element[0]) for tag, element in zip(tags, found)):  # noqa: B905
         raise AnchorError("not a timestamp response")
     return [content for _, content in found]
 
