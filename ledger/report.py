@@ -97,6 +97,10 @@ class Report:
         """The newest key that signed the head, or else the first that came along."""
         return next((key.vkey for key in reversed(self.keys) if key.signed), self.keys[0].vkey if self.keys else None)
 
+    def verified(self, item: Item) -> bool:
+        """Whether nothing is wrong with the item, under a head that holds."""
+        return self.trust != "none" and not item.problems
+
     def tell(self, where: str, code: str, what: str) -> None:
         """Add a problem; beyond MAX_PROBLEMS they are only counted, and what they are about is kept."""
         self.flawed.add(where)
@@ -148,7 +152,8 @@ def as_json(report: Report) -> str:
             "anchors": report.anchors,
             "log": report.log,
             "items": [
-                vars(item) | {"verified": not item.problems, "problems": [vars(problem) for problem in item.problems]}
+                vars(item)
+                | {"verified": report.verified(item), "problems": [vars(problem) for problem in item.problems]}
                 for item in report.items
             ],
         }
@@ -162,7 +167,7 @@ def _json(value: dict[str, Any]) -> str:
 def as_text(report: Report) -> str:
     """The verdict in plain sentences."""
     lines = [*_what(report), ""]
-    lines += [line for item in report.items for line in _item_lines(item)]
+    lines += [line for item in report.items for line in _item_lines(report, item)]
     told = {problem for item in report.items for problem in item.problems}
     lines += _problems(problem for problem in report.problems if problem not in told)
     if report.more_problems:
@@ -198,10 +203,12 @@ def _what(report: Report) -> Sequence[str]:
     return lines
 
 
-def _item_lines(item: Item) -> Sequence[str]:
+def _item_lines(report: Report, item: Item) -> Sequence[str]:
     title = item.accession + (f" (exhibit {_plain(item.exhibit)})" if item.exhibit else "")
     if item.problems:
         return [f"{title}: NOT verified.", *("  " + line for line in _problems(item.problems))]
+    if not report.verified(item):
+        return [f"{title}: NOT verified, because the ledger's signed head is not."]
     verdict = {
         "present": "byte for byte what the archive recorded on reception",
         "withheld": "its bytes are not in this bundle; the archive recorded its reception",

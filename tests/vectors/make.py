@@ -15,6 +15,9 @@ from ledger.merkle import tile_path
 from ledger.note import fingerprint
 from ledger.sign import Ed25519Signer
 from tests.ledger.sample import ORIGIN, SEED, sample_log
+from tests.vectors import accepted
+from tests.vectors.bundles import bundles
+from tests.vectors.refused import refused
 
 FOLDER = Path(__file__).parent
 TREE_SIZES = (1, 2, 3, 7, 8, 255, 256, 257, 1000)
@@ -22,7 +25,19 @@ TREE_SIZES = (1, 2, 3, 7, 8, 255, 256, 257, 1000)
 
 def vectors() -> dict[str, Any]:
     """Every vector file by name."""
-    return {"canonical": _canonical(), "commitment": _commitments(), "ledger": _ledger(), "tree": _tree()}
+    return {
+        "anchor": accepted.anchors(),
+        "bundles": bundles(),
+        "canonical": _canonical(),
+        "commitment": _commitments(),
+        "consistency": accepted.consistency(),
+        "cosignature": accepted.cosignatures(),
+        "ledger": _ledger(),
+        "policy": accepted.policies(),
+        "receipt": accepted.receipts(),
+        "refused": refused(),
+        "tree": _tree(),
+    }
 
 
 def _canonical() -> list[dict[str, str]]:
