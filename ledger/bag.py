@@ -124,28 +124,36 @@ def check_bag(source: Source, tell: Tell) -> dict[str, Digests]:
     tags = set(source.files) - payload
     for path in sorted(tags - set(TAG_FILES) - set(TAG_MANIFESTS)):
         tell(path, "file-unexpected", "is not part of the bundle")
-    for algorithm in ALGORITHMS:
-        _check_manifest(source, f"manifest-{algorithm}.txt", algorithm, payload, found, tell)
-        _check_manifest(source, f"tagmanifest-{algorithm}.txt", algorithm, tags & set(TAG_FILES), found, tell)
+    for stem, expected in (("manifest", payload), ("tagmanifest", tags & set(TAG_FILES))):
+        wrong = {
+            name: _check_manifest(source, name, algorithm, expected, found, tell)
+            for algorithm in ALGORITHMS
+            for name in [f"{stem}-{algorithm}.txt"]
+        }
+        for name, paths in wrong.items():
+            if any(other is not None and (paths or set()) - other for other in wrong.values()):
+                tell(name, "manifest-mismatch", "disagrees with its twin of the other algorithm")
     _check_info(source, payload, tell)
     return found
 
 
 def _check_manifest(
     source: Source, name: str, algorithm: str, expected: set[str], found: Mapping[str, Digests], tell: Tell
-) -> None:
+) -> set[str] | None:
+    """The paths about which the manifest is not right, None when it cannot be read."""
     try:
         listed = parse_manifest(algorithm, source.read(name, MAX_MANIFEST_BYTES))
     except BundleError as problem:
         tell(name, problem.code, str(problem))
-        return
+        return None
     for path in sorted(set(listed) - expected):
         tell(path, "file-missing", f"is listed in {name} and missing")
     for path in sorted(expected - set(listed)):
         tell(path, "file-unlisted", f"is not listed in {name}")
-    for path in sorted(expected & set(listed)):
-        if path in found and found[path].of(algorithm) != listed[path]:
-            tell(path, "digest-mismatch", f"was changed: its {algorithm} is not the one in {name}")
+    changed = {path for path in expected & set(listed) if path in found and found[path].of(algorithm) != listed[path]}
+    for path in sorted(changed):
+        tell(path, "digest-mismatch", f"was changed: its {algorithm} is not the one in {name}")
+    return changed | expected ^ set(listed)
 
 
 def _check_info(source: Source, payload: set[str], tell: Tell) -> None:

@@ -152,8 +152,7 @@ def as_json(report: Report) -> str:
             "anchors": report.anchors,
             "log": report.log,
             "items": [
-                vars(item)
-                | {"verified": report.verified(item), "problems": [vars(problem) for problem in item.problems]}
+                vars(item) | {"verified": report.verified(item), "problems": [vars(one) for one in item.problems]}
                 for item in report.items
             ],
         }

@@ -23,7 +23,6 @@ def check_heads(check: Check) -> None:
         path, proof_path = bag.place("head", size), bag.place("consistency", size)
         note = check.read(path, MAX_NOTE_BYTES)
         head = None if note is None else check.head(path, note)
-        text = note.decode("utf-8", "replace") if note else ""
         proof = check.parse(proof_path, MAX_PROOF_BYTES, "consistency-malformed", parse_consistency)
         if head and (head.origin, head.size) != (newest.origin, size):
             check.tell(path, "checkpoint-mismatch", "is of another log or size")
@@ -34,7 +33,7 @@ def check_heads(check: Check) -> None:
             given = (size, head.root, newest.size, newest.root, proof.path)
             if check.attempt(proof_path, "consistency-invalid", "does not hold", verify_consistency, *given):
                 check.heads[size] = head
-                check.notes[text] = head
+                check.notes[(note or b"").decode()] = head
 
 
 def check_keys(check: Check) -> Callable[[Collection[str]], bool]:

@@ -22,7 +22,7 @@ from ledger.note import MAX_NOTE_BYTES, Ed25519Verifier, NoteError, decode_vkey
 from ledger.policy import Policy, judge
 from ledger.report import Key, Report
 from ledger.rotation import check_heads, check_keys
-from ledger.source import BundleError, open_source
+from ledger.source import BundleError, Source, open_source
 
 MAX_VKEY_BYTES, MAX_KEYS = 4096, 16
 
@@ -42,24 +42,31 @@ def verify_bundle(path: Path, trust: Trust | None = None) -> Report:
     With trusted keys of this log's name, one must have signed the head, or led to one that did; with none of its name,
     or when a key is required and there is none, the trust is incomplete. Otherwise the bundle's own keys count.
     """
-    report = Report(str(path))
     try:
         with open_source(path) as source:
-            report.files, check = len(source.files), Check(source, report)
-            digests = bag.check_bag(source, report.tell)
-            _check_head(check)
-            _check_entries(check)
-            if report.checkpoint:
-                check_heads(check)
-                leads = check_keys(check)
-                check_trust(report, bag.CHECKPOINT, check.note, trust or Trust(), leads)
-                _check_anchors(check)
-            erasures = check_erasures(check)
-            if report.checkpoint:
-                _check_log(check)
-            check_items(check, digests, erasures)
+            return verify_source(source, str(path), trust)
     except BundleError as problem:
+        report = Report(str(path))
         report.tell("bundle", problem.code, str(problem))
+        return report
+
+
+def verify_source(source: Source, name: str, trust: Trust | None = None) -> Report:
+    """`verify_bundle` of a bundle that is open."""
+    report = Report(name, files=len(source.files))
+    check = Check(source, report)
+    digests = bag.check_bag(source, report.tell)
+    _check_head(check)
+    _check_entries(check)
+    if report.checkpoint:
+        check_heads(check)
+        leads = check_keys(check)
+        check_trust(report, bag.CHECKPOINT, check.note, trust or Trust(), leads)
+        _check_anchors(check)
+    erasures = check_erasures(check)
+    if report.checkpoint:
+        _check_log(check)
+    check_items(check, digests, erasures)
     return report
 
 
@@ -71,8 +78,10 @@ def verify_log(path: Path, trust: Trust | None = None) -> Report:
             check, report.files = Check(source, report), len(source.files)
             note = check.read("checkpoint", MAX_NOTE_BYTES)
             what = "is not a checkpoint"
-            head = note and check.attempt("checkpoint", "checkpoint-malformed", what, read_checkpoint, note)
-            if note and head:
+            head = None
+            if note is not None:
+                head = check.attempt("checkpoint", "checkpoint-malformed", what, read_checkpoint, note)
+            if note is not None and head is not None:
                 report.checkpoint = head
                 check_trust(report, "checkpoint", note, trust or Trust(require_key=True), _leads_nowhere)
                 report.trust = "unknown" if report.trust == "first use" else report.trust
@@ -126,8 +135,9 @@ def parse_vkeys(data: bytes) -> list[Ed25519Verifier]:
 
 def _check_head(check: Check) -> None:
     check.keys = check.parse(bag.VKEY, MAX_VKEY_BYTES, "vkey-malformed", parse_vkeys) or []
-    check.note = check.read(bag.CHECKPOINT, MAX_NOTE_BYTES) or b""
-    head = check.head(bag.CHECKPOINT, check.note) if check.note else None
+    note = check.read(bag.CHECKPOINT, MAX_NOTE_BYTES)
+    head = None if note is None else check.head(bag.CHECKPOINT, note)
+    check.note = note or b""
     check.report.checkpoint = head
     check.report.keys = [Key(key.vkey, signed=head is not None and key in head.signed_by) for key in check.keys]
 

@@ -149,7 +149,7 @@ def test_tile_sizes_are_those_of_the_specification() -> None:
     assert tile_coordinates(8, 256) == (1, 1, 0, 1)
     assert tile_coordinates(3, 33) == (0, 1, 8, 8)
     with pytest.raises(ProofError):
-        tile_path(64, 0)
+        tile_path(0, 0, 257)
 
 
 def test_a_proof_reads_few_tiles() -> None:

@@ -1,7 +1,7 @@
 """The expected verdicts on the sample bundles, whole and after changes that a forger or an accident would make.
 
-A change is a list of steps: {"do": "write" (path, bytes in hex), "remove" (path), "move" or "copy" (path, to), "replace"
-(path, from, to: the first of this text), or "manifests": make the unsigned manifests right again (rewrite_manifests)}.
+A change is a list of steps: {"do": "write" (path, bytes in hex), "remove" (path), "move" or "copy" (path, to),
+"replace" (path, from, to: the first of this text), or "manifests" (make the unsigned manifests right again)}.
 """
 
 import shutil
@@ -54,7 +54,8 @@ def compared_bundle(report: Report) -> dict[str, Any]:
     """What two verifiers agree on."""
     met = None if report.policy is None else report.policy.met
     items = [
-        {"accession": item.accession, "state": item.state, "verified": report.verified(item)} for item in report.items
+        {"accession": item.accession, "state": item.state} | {"verified": report.verified(item)}
+        for item in report.items
     ]
     return {**compared(report), "quorum_met": met, "items": items}
 
