@@ -22,6 +22,8 @@ JOURNEYS = "tests/journeys"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER_PACKAGES = ("chromium", "fonts-noto-core")
 GETTEXT_PACKAGES = ("gettext",)
+GO_PACKAGES = ("golang-go", "golang-golang-x-mod-dev")
+GO_PATH = "/usr/share/gocode"  # where Debian keeps the sources of Go's libraries
 
 
 class Missing(Exception):
@@ -86,6 +88,7 @@ def messages() -> int:
 
 def tests() -> int:
     """In parallel and random order, with the coverage of lines, branches and templates."""
+    go()
     argv = [PYTHON, "-m", "pytest", "-n", "auto", "--dist", "worksteal", f"--ignore={JOURNEYS}"]
     return _run(
         [*argv, "--cov", "--cov-branch", "--cov-report=term:skip-covered", f"--cov-report=html:{CACHE}/coverage"]
@@ -130,6 +133,18 @@ def browser() -> str:
         raise Missing(
             "no browser for the journeys: install Chromium (Debian: apt-get install chromium fonts-noto-core)."
         )
+    return found
+
+
+def go() -> str:
+    """A Go compiler with golang.org/x/mod, which the ledger's trees are compared with. Raises Missing."""
+    library = Path(GO_PATH) / "src/golang.org/x/mod/sumdb/tlog"
+    if not library.is_dir() and _debian_root():
+        _apt_get(GO_PACKAGES)
+    _require_programs(("go",), GO_PACKAGES, "Go")
+    found = shutil.which("go")
+    if found is None or not library.is_dir():
+        raise Missing(f"Go's x/mod is missing: install it (Debian: apt-get install {' '.join(GO_PACKAGES)}).")
     return found
 
 

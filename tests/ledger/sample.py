@@ -101,6 +101,8 @@ def item_id(number: int) -> str:
 
 PARTS = ("withheld", "erased", "rotated", "cosigned", "anchored", "logged")
 KINDS: dict[str, tuple[str, ...]] = {"plain": (), **{part: (part,) for part in PARTS}, "whole": PARTS}
+#: Logs that break a rule of their own making, so that no change of the bundle's files can show it.
+KINDS |= {"usurped": ("usurped",), "misstated": ("misstated",)}
 KEYS = [Ed25519Signer(ORIGIN, seed) for seed in (SEED, b"\x0b" * 32, b"\x0c" * 32)]
 COSIGNERS = [
     CosignatureSigner(f"partner-{number}.example/cosigner", bytes([number]) * 32, lambda: 1_743_500_000)
@@ -168,6 +170,19 @@ class Sample:
             self.keys.append(key)
             self.signing = [key]
             self.more += [added, retired]
+
+    def _usurped(self) -> None:
+        """The added key itself signs the head that is to show its addition."""
+        added = self.log.record("sanad/key-add", {"key": {"vkey": KEYS[1].vkey}})
+        self.keys.append(KEYS[1])
+        self.signing = [KEYS[1]]
+        self.handovers[added] = self.keep_head()
+        self.more.append(added)
+
+    def _misstated(self) -> None:
+        """An erasure that names no field of an event."""
+        value = {"content": [], "values": {self.log.id_of(1): []}}
+        self.more.append(self.log.record("sanad/erasure", {"erased": value}))
 
     def _anchored(self) -> None:
         size = self.keep_head()

@@ -9,12 +9,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ledger.checkpoint import format_checkpoint
 from ledger.note import decode_vkey
 from ledger.policy import parse_policy
+from ledger.proof import format_consistency
 from ledger.report import Report
-from ledger.sign import Ed25519Signer
+from ledger.sign import Ed25519Signer, sign_note
 from ledger.verify import Trust, verify_bundle
-from tests.ledger.sample import COSIGNERS, KEYS, KINDS, rewrite_manifests, write_bundle
+from tests.ledger.sample import COSIGNERS, KEYS, KINDS, ORIGIN, Sample, item_id, rewrite_manifests, write_bundle
 from tests.vectors.accepted import compared
 
 Step = dict[str, str]
@@ -139,6 +141,34 @@ def _rows() -> list[dict[str, Any]]:
         _row("the log's checkpoint removed", "logged", _remove(f"{LOG}/checkpoint")),
         _row("the log's checkpoint is another", "logged", _write(f"{LOG}/checkpoint", b"x")),
     ]  # fmt: skip
+    broken = format_consistency(8, [bytes(32)], Sample("rotated").note())
+    log, other = Sample("plain").log, sign_note(format_checkpoint(ORIGIN, 7, bytes(32)), KEYS[0])
+    entry, opened = log.entries[1].decode(), f"{DISCLOSURES}/1.json"
+    rows += [
+        _row("an entry of another log", "plain", _swap(f"{ENTRIES}/1.json", ORIGIN, "other.example")),
+        _row("an entry that is none", "plain", _write(f"{ENTRIES}/1.json", b"{}")),
+        _row("an entry twice", "plain", _write(f"{ENTRIES}/0.json", entry.encode())),
+        _row("an entry too long", "plain", _write(f"{ENTRIES}/1.json", b"x" * 8193)),
+        _row("a proof that is none", "plain", _write(PROOF, b"x")),
+        _row("a proof too long", "plain", _write(PROOF, b"x" * 73729)),
+        _row("a disclosure that is none", "plain", _write(opened, b"{}")),
+        _row("a field the entry does not hold", "plain", _swap(opened, '{"agent":', '{"agenda":')),
+        _row("a checkpoint that is none", "plain", _write(HEAD, b"x")),
+        _row("a checkpoint that is empty", "plain", _write(HEAD, b"")),
+        _row("a checkpoint too long", "plain", _write(HEAD, b"x" * 65537)),
+        _row("a key that is none", "plain", _write("data/ledger/vkey", first.encode())),
+        _row("a key twice", "plain", _write("data/ledger/vkey", f"{first}\n{first}\n".encode())),
+        _row("a catalogue with an item twice", "plain", _swap("data/items.json", item_id(2), item_id(1))),
+        _row("another media type", "plain", _swap("data/items.json", "image/jpeg", "image/jpex")),
+        _row("a consistency proof that is none", "rotated", _write("data/ledger/heads/8.consistency", b"x")),
+        _row("another consistency proof", "rotated",
+             _write("data/ledger/heads/8.consistency", broken.encode())),
+        _row("an earlier head that is none", "rotated", _write("data/ledger/heads/8.checkpoint", b"x")),
+        _row("an earlier head that the head does not continue", "anchored",
+             _write("data/ledger/heads/7.checkpoint", other.encode())),
+        _row("a timestamp that is none", "anchored", _write("data/ledger/anchors/7.tsr", b"x")),
+        _row("the log's tile too long", "logged", _write(f"{LOG}/tile/1/000.p/1", bytes(8193))),
+    ]  # fmt: skip
     damaged = [step for step in _swap("data/ledger/entries/1.json", "success", "refused") if step is not _MANIFESTS]
     return [
         *rows,
@@ -147,6 +177,12 @@ def _rows() -> list[dict[str, Any]]:
         _row("a manifest out of order", "plain", _write("manifest-sha256.txt", b"00  b\n00  a\n")[:1]),
         _row("another declaration", "plain", _swap("bagit.txt", "1.0", "0.9")[:1]),
         _row("a malformed bag-info.txt", "plain", _swap("bag-info.txt", ": ", ":")[:1]),
+        _row("bag-info.txt is not UTF-8", "plain", _write("bag-info.txt", b"\xff")[:1]),
+        _row("another payload sum", "plain", _swap("bag-info.txt", "Payload-Oxum: ", "Payload-Oxum: 1")[:1]),
+        _row("a manifest without its lines", "plain", _write("manifest-sha512.txt", b"")[:1]),
+        _row(
+            "a manifest with a line too many", "plain", _swap("manifest-sha512.txt", "", "0" * 128 + "  data/a\n")[:1]
+        ),
         _row("a payload that nobody lists", "plain", _write("data/items/SY-2025-000001/more.txt", b"x")),
         _row("a document added", "plain", _write("data/more.txt", b"x")),
     ]
