@@ -170,5 +170,5 @@ def test_an_exported_log_is_read_by_go(go: Oracle, tmp_path: Path) -> None:
     tile.write_bytes(hashes[:-1] + bytes([hashes[-1] ^ 1]))
     assert not go.ask(do="tiles", tiles=str(folder), size=size, root=head.root.hex(), index=0, old=256)["holds"]
     assert {(problem.where, problem.code) for problem in verify_log(folder).problems} == {
-        ("tile/0/000", "log-mismatch")
+        ("tile/1/000.p/1", "log-mismatch")
     }
