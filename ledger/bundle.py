@@ -45,7 +45,20 @@ VERIFIER = "data/verify/sanad-verify.pyz"
 #: The modules of the verifier: what reads and checks, and nothing that writes or signs.
 MODULES = (
     *("__init__", "__main__", "anchor", "bag", "check", "checkpoint", "cosignature", "disclosure", "ed25519", "entry"),
-    *("items", "log", "merkle", "note", "policy", "proof", "receipt", "report", "rotation", "source", "verify"),
+    *(
+        "items",
+        "log",
+        "merkle",
+        "note",
+        "policy",
+        "proof",
+        "receipt",
+        "report",
+        "rotation",
+        "shape",
+        "source",
+        "verify",
+    ),
 )
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _RESERVED = ("data/items/", "data/items.json", "data/ledger/", "data/disclosures/", "data/verify/", "data/README.")

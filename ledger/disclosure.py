@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from ledger.entry import Entry, EntryError, commit, parse_canonical
 from ledger.report import Report
+from ledger.shape import ANY, ANYTHING, HEX64, misfit
 
-MAX_DISCLOSURE_BYTES = 4 << 20
-MAX_DISCLOSURE_DEPTH = 20
+MAX_DISCLOSURE_BYTES, MAX_DISCLOSURE_DEPTH = 4 << 20, 20
 Openings = Mapping[str, "tuple[bytes, Any]"]
-
-_SALT = re.compile(r"[0-9a-f]{64}\Z")
 
 
 def parse_disclosure(data: bytes, event_id: str) -> Openings:
     """{field: (commitment it makes, value)} of a disclosure file for that event. Raises EntryError."""
     value = parse_canonical(data, max_bytes=MAX_DISCLOSURE_BYTES, max_depth=MAX_DISCLOSURE_DEPTH)
-    if not isinstance(value, dict) or value.keys() != {"event_id", "fields"} or value["event_id"] != event_id:
-        raise EntryError("not {event_id, fields} of this event")
+    if wrong := misfit(value, {"event_id": event_id, "fields": dict}, "disclosure"):
+        raise EntryError(f"malformed {wrong}")
     return parse_openings(value["fields"])
 
 
 def parse_openings(fields: object) -> Openings:
     """The same of the object of fields alone. Raises EntryError."""
-    if not isinstance(fields, dict):
-        raise EntryError("fields is not an object")
-    made = {}
-    for name, opening in fields.items():
-        if not isinstance(opening, dict) or opening.keys() != {"salt", "value"}:
-            raise EntryError(f"{name[:40]} is not {{salt, value}}")
-        if not isinstance(opening["salt"], str) or not _SALT.match(opening["salt"]):
-            raise EntryError(f"{name[:40]} has a malformed salt")
-        made[name] = (commit(bytes.fromhex(opening["salt"]), name, opening["value"]), opening["value"])
-    return made
+    if wrong := misfit(fields, {ANY: {"salt": HEX64, "value": ANYTHING}}, "fields"):
+        raise EntryError(f"malformed {wrong}")
+    assert isinstance(fields, dict)
+    return {
+        name: (commit(bytes.fromhex(opening["salt"]), name, opening["value"]), opening["value"])
+        for name, opening in fields.items()
+    }
 
 
 def open_fields(report: Report, where: str, entry: Entry, openings: Openings) -> dict[str, Any]:

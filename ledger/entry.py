@@ -16,23 +16,25 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-MAX_ENTRY_BYTES = 8 * 1024
-MAX_ENTRY_DEPTH = 4
-MAX_VALUE_BYTES = 64 * 1024
-MAX_VALUE_DEPTH = 16
+from ledger.shape import HEX64, misfit
+
+MAX_ENTRY_BYTES, MAX_ENTRY_DEPTH = 8 * 1024, 4
+MAX_VALUE_BYTES, MAX_VALUE_DEPTH = 64 * 1024, 16
 MAX_INT = 2**53 - 1
 SALT_BYTES = 32
-HASH_BYTES = 32
 OUTCOMES = ("success", "failure", "refused")
 
-_COMMIT_DOMAIN = b"archive/commit/v1\0"
 _FIELD = re.compile(r"[a-z0-9_]{1,32}\Z")
-_HEX32 = re.compile(r"[0-9a-f]{32}\Z")
-_HEX64 = re.compile(r"[0-9a-f]{64}\Z")
-_ORIGIN = re.compile(r"[!-*,-~]{1,128}\Z")  # printable ASCII without space and plus
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z\Z")
-_TYPE = re.compile(r"[a-z0-9]([a-z0-9 /-]{0,62}[a-z0-9])?\Z")
-_SHAPE = {"v", "log", "id", "ts", "type", "outcome", "blob", "c"}
+_SHAPE = {
+    "v": 1,
+    "log": re.compile(r"[!-*,-~]{1,128}\Z"),  # printable ASCII without space and plus
+    "id": re.compile(r"[0-9a-f]{32}\Z"),
+    "ts": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z\Z"),
+    "type": re.compile(r"[a-z0-9]([a-z0-9 /-]{0,62}[a-z0-9])?\Z"),
+    "outcome": OUTCOMES,
+    "blob": (None, HEX64),
+    "c": {_FIELD: HEX64},
+}
 
 
 class EntryError(ValueError):
@@ -63,9 +65,7 @@ def canonical(value: object, *, max_bytes: int = MAX_VALUE_BYTES, max_depth: int
         data = json.dumps(ordered, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
     except UnicodeEncodeError:
         raise EntryError("a string holds a lone surrogate") from None
-    if len(data) > max_bytes:
-        raise EntryError(f"{len(data)} bytes are more than the limit of {max_bytes}")
-    return data
+    return _limited(data, max_bytes)
 
 
 def parse_canonical(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES, max_depth: int = MAX_VALUE_DEPTH) -> Any:
@@ -73,20 +73,13 @@ def parse_canonical(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES, max_depth:
 
     Raises EntryError for duplicate keys, floats, integers from 2^53 on, bytes that are not canonical, or over a limit.
     """
-    if len(data) > max_bytes:
-        raise EntryError(f"{len(data)} bytes are more than the limit of {max_bytes}")
+    hooks: dict[str, Any] = {"parse_int": _small_int, "parse_float": _no_number, "parse_constant": _no_number}
     try:
-        value = json.loads(
-            data.decode("utf-8"),
-            object_pairs_hook=_unique,
-            parse_int=_small_int,
-            parse_float=_no_number,
-            parse_constant=_no_number,
-        )
+        value = json.loads(_limited(data, max_bytes).decode("utf-8"), object_pairs_hook=_unique, **hooks)
     except EntryError:
         raise
     except (ValueError, RecursionError) as problem:
-        raise EntryError(f"not JSON: {_short(problem)}") from None
+        raise EntryError(f"not JSON: {str(problem)[:100]}") from None
     if canonical(value, max_bytes=max_bytes, max_depth=max_depth) != data:
         raise EntryError("not in canonical form (RFC 8785)")
     return value
@@ -97,71 +90,37 @@ def commit(salt: bytes, field: str, value: object) -> bytes:
 
     The salt is 32 bytes, fresh for each field of each event. Raises EntryError.
     """
-    if len(salt) != SALT_BYTES:
-        raise EntryError(f"a salt has {SALT_BYTES} bytes, not {len(salt)}")
-    _match(_FIELD, field, "field name")
-    return hmac.new(salt, _COMMIT_DOMAIN + field.encode("ascii") + b"\0" + canonical(value), hashlib.sha256).digest()
+    if len(salt) != SALT_BYTES or not _FIELD.match(field):
+        raise EntryError(f"a salt has {SALT_BYTES} bytes, a field name 1 to 32 of a-z, 0-9 and _")
+    return hmac.new(salt, b"archive/commit/v1\0%b\0%b" % (field.encode(), canonical(value)), hashlib.sha256).digest()
 
 
 def encode_entry(
-    *,
-    origin: str,
-    event_id: str,
-    ts: str,
-    type: str,
-    outcome: str,
-    blob: str | None,
-    commitments: Mapping[str, bytes],
+    *, origin: str, event_id: str, ts: str, type: str, outcome: str, blob: str | None, commitments: Mapping[str, bytes]
 ) -> bytes:
     """The exact bytes of an entry, at most 8 KiB.
 
     origin: the log's name. event_id: 128 random bits as 32 lower-case hex digits. ts: UTC as
     YYYY-MM-DDTHH:MM:SS.mmmZ. blob: hex SHA-256 of a stored ciphertext, or None. Raises EntryError naming the part.
     """
-    _check(origin, event_id, ts, type, outcome, blob)
-    for field, commitment in commitments.items():
-        _match(_FIELD, field, "field name")
-        if len(commitment) != HASH_BYTES:
-            raise EntryError(f"the commitment of {field} is not {HASH_BYTES} bytes")
-    return canonical(
-        {
-            "v": 1,
-            "log": origin,
-            "id": event_id,
-            "ts": ts,
-            "type": type,
-            "outcome": outcome,
-            "blob": blob,
-            "c": {field: commitment.hex() for field, commitment in commitments.items()},
-        },
-        max_bytes=MAX_ENTRY_BYTES,
-        max_depth=MAX_ENTRY_DEPTH,
-    )
+    stated = {"v": 1, "log": origin, "id": event_id, "ts": ts, "type": type, "outcome": outcome, "blob": blob}
+    value = {**stated, "c": {field: commitment.hex() for field, commitment in commitments.items()}}
+    data = canonical(value, max_bytes=MAX_ENTRY_BYTES, max_depth=MAX_ENTRY_DEPTH)
+    parse_entry(data)
+    return data
 
 
 def parse_entry(data: bytes) -> Entry:
     """The entry whose exact bytes these are. Raises EntryError for every other input."""
     value = parse_canonical(data, max_bytes=MAX_ENTRY_BYTES, max_depth=MAX_ENTRY_DEPTH)
-    if not isinstance(value, dict) or value.keys() != _SHAPE:
-        raise EntryError("not an object with exactly the members of an entry")
-    if type(value["v"]) is not int or value["v"] != 1:
-        raise EntryError("not version 1")
-    _check(value["log"], value["id"], value["ts"], value["type"], value["outcome"], value["blob"])
-    commitments = value["c"]
-    if not isinstance(commitments, dict):
-        raise EntryError("c is not an object")
-    for field, commitment in commitments.items():
-        _match(_FIELD, field, "field name")
-        _match(_HEX64, commitment, f"commitment of {field}")
-    return Entry(
-        origin=value["log"],
-        event_id=value["id"],
-        ts=value["ts"],
-        type=value["type"],
-        outcome=value["outcome"],
-        blob=value["blob"],
-        commitments=MappingProxyType({field: bytes.fromhex(text) for field, text in commitments.items()}),
-    )
+    if wrong := misfit(value, _SHAPE, "entry"):
+        raise EntryError(f"malformed {wrong}")
+    try:
+        datetime.fromisoformat(value["ts"][:-1])
+    except ValueError:
+        raise EntryError(f"no such time: {value['ts']}") from None
+    opened = MappingProxyType({field: bytes.fromhex(text) for field, text in value["c"].items()})
+    return Entry(*(value[key] for key in ("log", "id", "ts", "type", "outcome", "blob")), opened)
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -169,26 +128,10 @@ def leaf_hash(entry: bytes) -> bytes:
     return hashlib.sha256(b"\0" + entry).digest()
 
 
-def _check(origin: object, event_id: object, ts: object, type: object, outcome: object, blob: object) -> None:
-    _match(_ORIGIN, origin, "log origin")
-    _match(_HEX32, event_id, "event id")
-    try:
-        datetime.fromisoformat(_match(_TIME, ts, "time")[:-1])
-    except EntryError:
-        raise
-    except ValueError:
-        raise EntryError(f"no such time: {ts}") from None
-    _match(_TYPE, type, "event type")
-    if outcome not in OUTCOMES:
-        raise EntryError(f"the outcome is none of {', '.join(OUTCOMES)}")
-    if blob is not None:
-        _match(_HEX64, blob, "blob digest")
-
-
-def _match(pattern: re.Pattern[str], text: object, what: str) -> str:
-    if not isinstance(text, str) or pattern.match(text) is None:
-        raise EntryError(f"malformed {what}")
-    return text
+def _limited(data: bytes, limit: int) -> bytes:
+    if len(data) > limit:
+        raise EntryError(f"{len(data)} bytes are more than the limit of {limit}")
+    return data
 
 
 def _ordered(value: object, levels: int) -> object:
@@ -203,13 +146,13 @@ def _ordered(value: object, levels: int) -> object:
         raise EntryError("nested too deeply")
     if isinstance(value, (list, tuple)):
         return [_ordered(member, levels - 1) for member in value]
-    if isinstance(value, dict):
-        try:
-            keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
-        except (AttributeError, UnicodeEncodeError):
-            raise EntryError("a key is not a string of Unicode characters") from None
-        return {key: _ordered(value[key], levels - 1) for key in keys}
-    raise EntryError(f"a {type(value).__name__} is not allowed")
+    if not isinstance(value, dict):
+        raise EntryError(f"a {type(value).__name__} is not allowed")
+    try:
+        keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
+    except (AttributeError, UnicodeEncodeError):
+        raise EntryError("a key is not a string of Unicode characters") from None
+    return {key: _ordered(value[key], levels - 1) for key in keys}
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -227,7 +170,3 @@ def _small_int(text: str) -> int:
 
 def _no_number(text: str) -> NoReturn:
     raise EntryError(f"a number that is no integer: {text[:20]}")
-
-
-def _short(problem: BaseException) -> str:
-    return str(problem)[:100]

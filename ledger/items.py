@@ -11,14 +11,20 @@ from ledger import bag
 from ledger.check import Check, Event
 from ledger.entry import EntryError, parse_canonical
 from ledger.report import Item, Problem
+from ledger.shape import ANY, HEX64, misfit
 
 RECEIVED, ERASED = "ingestion", "sanad/erasure"
 
 _ACCESSION = re.compile(r"[A-Z0-9]([A-Z0-9-]{0,30}[A-Z0-9])?\Z")
-_HEX64 = re.compile(r"[0-9a-f]{64}\Z")
-_CONTENT = {"accession", "blobs", "id"}
-_GIVEN = ("media_type", "path", "sha256", "sha512")
-_ROW = {"accession", "erasure", "events", "exhibit", "id", "size", "state", *_GIVEN}
+_ERASED = {"content": [{"accession": str, "blobs": [HEX64], "id": str}], "values": {ANY: [str]}}
+_ROW = {"accession": _ACCESSION, "events": [str], "exhibit": (str, None), "id": str}
+_GIVEN: dict[str, Any] = {"media_type": str, "path": str, "sha256": str, "sha512": str, "size": int}
+_CLOSED = dict.fromkeys(_GIVEN)
+_ROWS = (
+    {**_ROW, **_GIVEN, "state": "present", "erasure": None},
+    {**_ROW, **_CLOSED, "state": "withheld", "erasure": None},
+    {**_ROW, **_CLOSED, "state": "erased", "erasure": int},
+)
 
 
 @dataclass
@@ -48,32 +54,13 @@ def check_erasures(check: Check) -> dict[int, Erasure]:
 
 
 def _erasure(value: Any) -> Erasure:
-    if not isinstance(value, dict) or value.keys() != {"content", "values"} or not isinstance(value["content"], list):
-        raise EntryError("not {content, values}")
-    if not isinstance(value["values"], dict):
-        raise EntryError("values is not an object")
-    content = {}
-    for one in value["content"]:
-        if (
-            not isinstance(one, dict)
-            or one.keys() != _CONTENT
-            or not isinstance(one["id"], str)
-            or one["id"] in content
-        ):
-            raise EntryError("content is not exactly {accession, blobs, id}, once for each item")
-        blobs = _texts(one["blobs"])
-        if not isinstance(one["accession"], str) or not all(_HEX64.match(blob) for blob in blobs):
-            raise EntryError("content has a malformed accession or blob")
-        content[one["id"]] = (one["accession"], blobs)
-    return Erasure(content, {event_id: _texts(fields) for event_id, fields in value["values"].items()})
-
-
-def _texts(value: Any) -> frozenset[str]:
-    if not isinstance(value, list) or not value or not all(isinstance(text, str) for text in value):
-        raise EntryError("not a list of texts")
-    if len(set(value)) < len(value):
-        raise EntryError("something is there twice")
-    return frozenset(value)
+    if wrong := misfit(value, _ERASED, "erased"):
+        raise EntryError(f"malformed {wrong}")
+    lists = [one["blobs"] for one in value["content"]] + list(value["values"].values())
+    content = {one["id"]: (one["accession"], frozenset(one["blobs"])) for one in value["content"]}
+    if len(content) < len(value["content"]) or not all(0 < len(set(one)) == len(one) for one in lists):
+        raise EntryError("something is there twice, or a list is empty")
+    return Erasure(content, {event_id: frozenset(fields) for event_id, fields in value["values"].items()})
 
 
 def check_items(check: Check, digests: dict[str, bag.Digests], erasures: dict[int, Erasure]) -> None:
@@ -99,24 +86,8 @@ def check_items(check: Check, digests: dict[str, bag.Digests], erasures: dict[in
 def _catalogue(data: bytes) -> list[dict[str, Any]]:
     """The rows of a catalogue of the right shape. Raises EntryError."""
     value = parse_canonical(data, max_bytes=bag.MAX_ITEMS_BYTES)
-    if not isinstance(value, dict) or value.keys() != {"format", "items"} or value["format"] != bag.FORMAT:
-        raise EntryError(f"not of the format {bag.FORMAT}")
-    if not isinstance(value["items"], list):
-        raise EntryError("items is not a list")
-    for row in value["items"]:
-        if not isinstance(row, dict) or row.keys() != _ROW or not isinstance(row["exhibit"], (str, type(None))):
-            raise EntryError("an item does not have exactly its members")
-        if not isinstance(row["accession"], str) or not _ACCESSION.match(row["accession"]):
-            raise EntryError("an item has a malformed accession number")
-        if not isinstance(row["events"], list) or not all(
-            isinstance(text, str) for text in [row["id"], *row["events"]]
-        ):
-            raise EntryError("an item has a malformed id or list of events")
-        given = all(isinstance(row[key], str) for key in _GIVEN) and type(row["size"]) is int
-        closed = all(row[key] is None for key in (*_GIVEN, "size"))
-        explained = type(row["erasure"]) is int if row["state"] == "erased" else row["erasure"] is None
-        if not explained or not {"present": given, "withheld": closed, "erased": closed}.get(str(row["state"]), False):
-            raise EntryError("an item has members that do not fit its state")
+    if wrong := misfit(value, {"format": bag.FORMAT, "items": [_ROWS]}, "catalogue"):
+        raise EntryError(f"malformed {wrong}")
     return list(value["items"])
 
 

@@ -15,11 +15,12 @@ from ledger.merkle import verify_inclusion
 from ledger.note import Ed25519Verifier, decode_vkey
 from ledger.proof import parse_proof
 from ledger.report import Key, Report
+from ledger.shape import misfit
 from ledger.verify import Trust, check_trust
 
 FORMAT, WHERE = "sanad-receipt/1", "receipt"
 MAX_RECEIPT_BYTES, MAX_RECEIPT_DEPTH = 4 << 20, 20
-_MEMBERS = {"entry", "format", "opened", "proof", "state", "vkey"}
+_SHAPE = {"entry": str, "format": FORMAT, "opened": dict, "proof": (str, None), "state": str, "vkey": str}
 
 
 def format_receipt(entry: bytes, opened: dict[str, tuple[bytes, Any]], vkey: str, proof: str | None) -> bytes:
@@ -57,12 +58,8 @@ def verify_receipt(data: bytes, trust: Trust, *, name: str = WHERE, content: Pat
 
 def _parse(data: bytes) -> dict[str, Any]:
     value = parse_canonical(data, max_bytes=MAX_RECEIPT_BYTES, max_depth=MAX_RECEIPT_DEPTH)
-    if not isinstance(value, dict) or value.keys() != _MEMBERS or value["format"] != FORMAT:
-        raise EntryError("not an object with exactly the members of a receipt")
-    if not isinstance(value["entry"], str) or not isinstance(value["vkey"], str):
-        raise EntryError("entry or vkey is not text")
-    if value["proof"] is not None and not isinstance(value["proof"], str):
-        raise EntryError("proof is not text")
+    if wrong := misfit(value, _SHAPE, "receipt"):
+        raise EntryError(f"malformed {wrong}")
     if value["state"] != ("pending" if value["proof"] is None else "recorded"):
         raise EntryError("the state is not that of the proof")
     return {**value, "opened": parse_openings(value["opened"])}
