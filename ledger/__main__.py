@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -50,31 +50,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         options.path.stat()
-        trust = _trust(options)
-        report = _guarded(options, trust)
-    except (OSError, UnicodeError) as problem:
+        report = _check(options, _trust(options))
+    except (OSError, UnicodeError, NoteError, PolicyError) as problem:
         print(f"sanad-verify: {problem}", file=sys.stderr)
-        return USAGE
-    except (NoteError, PolicyError) as problem:
-        print(f"sanad-verify: what you trust cannot be read: {problem}", file=sys.stderr)
         return USAGE
     print(as_json(report) if options.json else as_text(report))
     return report.exit_code
 
 
-def _guarded(options: argparse.Namespace, trust: Trust) -> Report:
-    def receipt() -> Report:
+def _check(options: argparse.Namespace, trust: Trust) -> Report:
+    try:
+        if options.command != "receipt":
+            return (verify_bundle if options.command == "verify" else verify_log)(options.path, trust)
         with options.path.open("rb") as file:
             data = file.read(MAX_RECEIPT_BYTES + 1)
         return verify_receipt(data, trust, name=str(options.path), content=options.content)
-
-    checks: dict[str, Callable[[], Report]] = {
-        "verify": lambda: verify_bundle(options.path, trust),
-        "log": lambda: verify_log(options.path, trust),
-        "receipt": receipt,
-    }
-    try:
-        return checks[options.command]()
     except OSError:
         raise
     except Exception as problem:  # the last wall: what cannot be checked is not verified

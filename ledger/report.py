@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -121,89 +121,71 @@ class Report:
 def as_json(report: Report) -> str:
     """The verdict for programs."""
     head, policy = report.checkpoint, report.policy
-    common = {
+    told: dict[str, Any] = {
         "result": RESULTS[report.exit_code],
         "exit_code": report.exit_code,
-        "checkpoint": {"origin": head.origin, "size": head.size, "root": head.root.hex()} if head else None,
+        "checkpoint": head and {"origin": head.origin, "size": head.size, "root": head.root.hex()},
         "keys": [
             {"vkey": key.vkey, "fingerprint": fingerprint(key.vkey), "from": key.start}
             | {"until": key.until, "signed": key.signed}
             for key in report.keys
         ],
         "trust": report.trust,
-        "policy": None
-        if policy is None
-        else {
-            "quorum": policy.quorum,
-            "met": policy.met,
-            "cosigned": [{"name": name, "time": time} for name, time in policy.cosigned],
-        },
+        "policy": policy and {"quorum": policy.quorum, "met": policy.met, "cosigned": _cosigned(policy)},
         "problems": [vars(problem) for problem in report.problems],
         "more_problems": report.more_problems,
     }
     if report.state is not None:
-        return _json({**common, "state": report.state, "reception": report.reception})
-    return _json(
-        {
-            **common,
-            "bundle": report.bundle,
-            "files": report.files,
-            "entries": report.entries,
-            "anchors": report.anchors,
-            "log": report.log,
-            "items": [
-                vars(item) | {"verified": report.verified(item), "problems": [vars(one) for one in item.problems]}
-                for item in report.items
-            ],
-        }
-    )
+        told |= {"state": report.state, "reception": report.reception}
+    else:
+        told |= {key: getattr(report, key) for key in ("bundle", "files", "entries", "anchors", "log")}
+        told["items"] = [
+            vars(item) | {"verified": report.verified(item), "problems": [vars(one) for one in item.problems]}
+            for item in report.items
+        ]
+    return json.dumps(told, ensure_ascii=False, indent=2)
 
 
-def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2)
+def _cosigned(policy: Quorum) -> list[dict[str, Any]]:
+    return [{"name": name, "time": time} for name, time in policy.cosigned]
 
 
 def as_text(report: Report) -> str:
     """The verdict in plain sentences."""
-    lines = [*_what(report), ""]
-    lines += [line for item in report.items for line in _item_lines(report, item)]
+    head, policy, got = report.checkpoint, report.policy, report.reception
+    lines = [f"{report.bundle}: {report.files} files, {report.entries} ledger entries."]
+    if report.state:
+        lines = [f"{report.bundle}: a receipt, {report.state}."]
+    if got:
+        lines.append(f"{got['accession']}, {got['size']} bytes, SHA-256 {got['sha256']}")
+        lines.append(f"received at {got['received_at']}, event {got['event']}, entry {got['index']}.")
+    if head:
+        lines.append(f"Ledger {head.origin}, signed at {head.size} entries.")
+    if report.log is not None:
+        lines.append(f"The whole log was derived anew: {report.log} entries lead to the signed root.")
+    lines += ["", *(line for item in report.items for line in _item_lines(report, item))]
     told = {problem for item in report.items for problem in item.problems}
     lines += _problems(problem for problem in report.problems if problem not in told)
     if report.more_problems:
         lines.append(f"... and {report.more_problems} more problems.")
+    for anchor in report.anchors:
+        lines.append(f"A timestamp in entry {anchor['index']} states {anchor['time']} for the head of {anchor['size']}")
+        lines.append("entries. NOT verified here: openssl ts does it with the authority's certificate.")
+    if policy:
+        names, met = ", ".join(name for name, _ in policy.cosigned) or "nobody", "met" if policy.met else "NOT met"
+        lines.append(f"Cosigned by {names}: the quorum {policy.quorum} is {met}.")
+    for key in report.keys:
+        lines += ["", f"Key of the ledger:  {key.vkey}", f"Its fingerprint:    {fingerprint(key.vkey)}"]
     lines += [
-        f"A timestamp in entry {anchor['index']} states {_plain(anchor['time'])} for the head of {anchor['size']} "
-        "entries. NOT verified here: openssl ts does it with the authority's certificate."
-        for anchor in report.anchors
+        *TRUST[report.trust].split("\n"),
+        "",
+        f"{RESULTS[report.exit_code].upper()} (exit code {report.exit_code})",
     ]
-    if report.policy:
-        names = ", ".join(_plain(name) for name, _ in report.policy.cosigned) or "nobody"
-        met = "met" if report.policy.met else "NOT met"
-        lines.append(f"Cosigned by {names}: the quorum {_plain(report.policy.quorum)} is {met}.")
-    if report.keys or report.checkpoint:
-        for key in report.keys:
-            lines += ["", f"Key of the ledger:  {_plain(key.vkey)}", f"Its fingerprint:    {fingerprint(key.vkey)}"]
-        lines.append(TRUST[report.trust])
-    return "\n".join([*lines, "", f"{RESULTS[report.exit_code].upper()} (exit code {report.exit_code})"])
+    return "\n".join(map(_plain, lines))
 
 
-def _what(report: Report) -> Sequence[str]:
-    lines = [f"{_plain(report.bundle)}: {report.files} files, {report.entries} ledger entries."]
-    if report.state:
-        lines = [f"{_plain(report.bundle)}: a receipt, {report.state}."]
-    if report.reception:
-        got = report.reception
-        lines.append(f"{_plain(got['accession'])}, {got['size']} bytes, SHA-256 {_plain(got['sha256'])}: received at")
-        lines.append(f"{got['received_at']}, event {got['event']}, entry {got['index']}.")
-    if report.checkpoint:
-        lines.append(f"Ledger {_plain(report.checkpoint.origin)}, signed at {report.checkpoint.size} entries.")
-    if report.log is not None:
-        lines.append(f"The whole log was derived anew: {report.log} entries lead to the signed root.")
-    return lines
-
-
-def _item_lines(report: Report, item: Item) -> Sequence[str]:
-    title = item.accession + (f" (exhibit {_plain(item.exhibit)})" if item.exhibit else "")
+def _item_lines(report: Report, item: Item) -> list[str]:
+    title = item.accession + (f" (exhibit {item.exhibit})" if item.exhibit else "")
     if item.problems:
         return [f"{title}: NOT verified.", *("  " + line for line in _problems(item.problems))]
     if not report.verified(item):
@@ -218,10 +200,10 @@ def _item_lines(report: Report, item: Item) -> Sequence[str]:
     return [f"{title}: {verdict}, {item.received_at}, in entry {item.received_index}. {counted} {fields}"]
 
 
-def _problems(problems: Any) -> list[str]:
-    return [f"{_plain(problem.where)} {_plain(problem.what)} [{problem.code}]." for problem in problems]
+def _problems(problems: Iterable[Problem]) -> list[str]:
+    return [f"{problem.where} {problem.what} [{problem.code}]." for problem in problems]
 
 
 def _plain(text: str) -> str:
     """Text of a bundle without what could steer a terminal or turn the reading direction."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)[:500]
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)[:1000]
