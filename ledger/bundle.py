@@ -6,6 +6,7 @@ bundle is there whole or not at all.
 
 from __future__ import annotations
 
+import ast
 import io
 import os
 import pkgutil
@@ -365,8 +366,20 @@ def verifier_archive() -> bytes:
         start = b"from ledger.__main__ import main\n\nraise SystemExit(main())\n"
         archive.writestr(_member("__main__.py"), start)
         for module in MODULES:
-            archive.writestr(_member(f"ledger/{module}.py"), _resource(f"{module}.py"))
+            archive.writestr(_member(f"ledger/{module}.py"), _lean(_resource(f"{module}.py").decode()))
     return buffer.getvalue()
+
+
+def _lean(source: str) -> str:
+    """The source without docstrings, remarks and empty lines, otherwise as it is written."""
+    lines = ["", *source.split("\n")]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False):
+            first, only = node.body[0], len(node.body) == 1
+            lines[first.lineno] = " " * first.col_offset + "pass" if only else ""
+            for number in range(first.lineno + 1, (first.end_lineno or first.lineno) + 1):
+                lines[number] = ""
+    return "".join(f"{line}\n" for line in lines if line.strip() and not line.lstrip().startswith("#"))
 
 
 def _zip_file(archive: zipfile.ZipFile, name: str, file: Path) -> None:
