@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ledger.source import BundleError, Source
+from ledger.source import BundleError
 
-FORMAT = "sanad-bundle/2"
+if TYPE_CHECKING:
+    from ledger.check import Check
+
+BUNDLE_FORMAT = "sanad-bundle/2"
 DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 ALGORITHMS = ("sha256", "sha512")
-MAX_MANIFEST_BYTES = 256 << 20
-MAX_INFO_BYTES = 64 * 1024
-MAX_ITEMS_BYTES = 64 << 20
+MAX_MANIFEST_BYTES, MAX_INFO_BYTES, MAX_ITEMS_BYTES = 256 << 20, 64 * 1024, 64 << 20
 
-ITEMS = "data/items.json"
-VKEY = "data/ledger/vkey"
-CHECKPOINT = "data/ledger/checkpoint"
-LOG = "data/ledger/log/"
+ITEMS, LOG = "data/items.json", "data/ledger/log/"
+VKEY, CHECKPOINT = "data/ledger/vkey", "data/ledger/checkpoint"
 PLACES = {
     "entry": "data/ledger/entries/{}.json",
     "proof": "data/ledger/proofs/{}.tlog-proof",
@@ -36,11 +34,8 @@ TAG_MANIFESTS = ("tagmanifest-sha256.txt", "tagmanifest-sha512.txt")
 _LINE = re.compile(r"([0-9a-f]+)  ([!-~]+)")
 INFO_LINE = re.compile(r"([A-Za-z][A-Za-z0-9-]*): ([^\x00-\x1f\x7f]*)\Z")
 
-Tell = Callable[[str, str, str], None]
 
-
-@dataclass(frozen=True)
-class Digests:
+class Digests(NamedTuple):
     """Hex digests and the size in bytes of one file."""
 
     sha256: str
@@ -53,8 +48,13 @@ class Digests:
         size = value.get("size")
         return Digests(value.get("sha256", ""), value.get("sha512", ""), size) if type(size) is int else None
 
-    def of(self, algorithm: str) -> str:
-        return self.sha256 if algorithm == "sha256" else self.sha512
+
+def digests_of(chunks: Iterable[bytes]) -> Digests:
+    """Both digests and the size of bytes as they pass."""
+    hasher = Hasher()
+    for chunk in chunks:
+        hasher.update(chunk)
+    return hasher.digests()
 
 
 class Hasher:
@@ -77,96 +77,67 @@ def place(kind: str, number: int) -> str:
     return PLACES[kind].format(number)
 
 
-def parse_manifest(algorithm: str, data: bytes) -> dict[str, str]:
+def parse_manifest(data: bytes, algorithm: str) -> dict[str, str]:
     """{path: hex digest}. Raises BundleError unless the bytes are exactly what format_manifest writes."""
-    code = "manifest-malformed"
-    width, listed, previous = hashlib.new(algorithm).digest_size * 2, {}, ""
-    try:
-        lines = data.decode("ascii").split("\n")
-    except UnicodeError:
-        raise BundleError("is not a manifest: not plain ASCII", code) from None
-    if lines.pop() != "":
-        raise BundleError("does not end in a newline", code)
-    for number, line in enumerate(lines, 1):
-        match = _LINE.fullmatch(line)
-        if match is None or len(match[1]) != width:
-            raise BundleError(f"has a malformed line {number}", code)
-        if match[2] <= previous:
-            raise BundleError(f"lists a file twice or out of order in line {number}", code)
-        listed[match[2]] = match[1]
-        previous = match[2]
+    matches = [_LINE.fullmatch(line) for line in data.decode("ascii", "replace").split("\n")[:-1]]
+    listed = {match[2]: match[1] for match in matches if match}
+    if "".join(f"{digest}  {path}\n" for path, digest in sorted(listed.items())).encode() != data:
+        raise BundleError("has lines that are malformed, twice or out of order")
+    if any(len(digest) != hashlib.new(algorithm).digest_size * 2 for digest in listed.values()):
+        raise BundleError("has digests of another length")
     return listed
 
 
-def check_bag(source: Source, tell: Tell) -> dict[str, Digests]:
-    """Every file hashed once and compared with both kinds of manifest. Returns the digests found, by path.
-
-    What is wrong is told as (path, code, sentence part): missing, unlisted, changed, unsafe or unreadable files.
-    """
+def check_bag(check: Check) -> dict[str, Digests]:
+    """Every file hashed once and compared with both kinds of manifest. Returns the digests found, by path."""
+    source, tell = check.source, check.tell
     for path, code, why in source.unsafe:
         tell(path, code, why)
     found: dict[str, Digests] = {}
     for path in sorted(source.files):
-        hasher = Hasher()
         try:
-            for chunk in source.chunks(path):
-                hasher.update(chunk)
+            found[path] = digests_of(source.chunks(path))
         except BundleError as problem:
             tell(path, problem.code, str(problem))
-        else:
-            found[path] = hasher.digests()
-    try:
-        if source.read("bagit.txt", len(DECLARATION)) != DECLARATION:
-            tell("bagit.txt", "declaration-malformed", "does not declare BagIt 1.0 in UTF-8")
-    except BundleError as problem:
-        tell("bagit.txt", problem.code, str(problem))
+    if check.read("bagit.txt", len(DECLARATION)) not in (DECLARATION, None):
+        tell("bagit.txt", "declaration-malformed", "does not declare BagIt 1.0 in UTF-8")
     payload = {path for path in source.files if path.startswith("data/")}
     tags = set(source.files) - payload
     for path in sorted(tags - set(TAG_FILES) - set(TAG_MANIFESTS)):
         tell(path, "file-unexpected", "is not part of the bundle")
     for stem, expected in (("manifest", payload), ("tagmanifest", tags & set(TAG_FILES))):
-        wrong = {
-            name: _check_manifest(source, name, algorithm, expected, found, tell)
-            for algorithm in ALGORITHMS
-            for name in [f"{stem}-{algorithm}.txt"]
-        }
-        for name, paths in wrong.items():
-            if any(other is not None and (paths or set()) - other for other in wrong.values()):
-                tell(name, "manifest-mismatch", "disagrees with its twin of the other algorithm")
-    _check_info(source, payload, tell)
+        wrong = [(kind, _misstated(check, f"{stem}-{kind}.txt", kind, expected, found)) for kind in ALGORITHMS]
+        for kind, paths in wrong:
+            if any(other is not None and (paths or set()) - other for _, other in wrong):
+                tell(f"{stem}-{kind}.txt", "manifest-mismatch", "disagrees with its twin of the other algorithm")
+    _check_info(check, payload)
     return found
 
 
-def _check_manifest(
-    source: Source, name: str, algorithm: str, expected: set[str], found: Mapping[str, Digests], tell: Tell
+def _misstated(
+    check: Check, name: str, algorithm: str, expected: set[str], found: dict[str, Digests]
 ) -> set[str] | None:
     """The paths about which the manifest is not right, None when it cannot be read."""
-    try:
-        listed = parse_manifest(algorithm, source.read(name, MAX_MANIFEST_BYTES))
-    except BundleError as problem:
-        tell(name, problem.code, str(problem))
+    listed = check.parse(name, MAX_MANIFEST_BYTES, "manifest-malformed", parse_manifest, algorithm)
+    if listed is None:
         return None
-    for path in sorted(set(listed) - expected):
-        tell(path, "file-missing", f"is listed in {name} and missing")
-    for path in sorted(expected - set(listed)):
-        tell(path, "file-unlisted", f"is not listed in {name}")
-    changed = {path for path in expected & set(listed) if path in found and found[path].of(algorithm) != listed[path]}
-    for path in sorted(changed):
-        tell(path, "digest-mismatch", f"was changed: its {algorithm} is not the one in {name}")
-    return changed | expected ^ set(listed)
+    both = expected & listed.keys() & found.keys()
+    changed = {path for path in both if getattr(found[path], algorithm) != listed[path]}
+    told = (("file-missing", "is listed in {} and missing", listed.keys() - expected),)
+    told += (("file-unlisted", "is not listed in {}", expected - listed.keys()),)
+    told += (("digest-mismatch", "was changed: it has another digest than in {}", changed),)
+    for code, what, paths in told:
+        for path in sorted(paths):
+            check.tell(path, code, what.format(name))
+    return changed | expected ^ listed.keys()
 
 
-def _check_info(source: Source, payload: set[str], tell: Tell) -> None:
-    try:
-        lines = source.read("bag-info.txt", MAX_INFO_BYTES).decode("utf-8").split("\n")
-    except BundleError as problem:
-        tell("bag-info.txt", problem.code, str(problem))
-        return
-    except UnicodeError:
-        tell("bag-info.txt", "info-malformed", "is not UTF-8")
-        return
-    oxum = f"Payload-Oxum: {sum(source.files[path] for path in payload)}.{len(payload)}"
-    if lines.pop() != "" or not all(INFO_LINE.match(line) for line in lines):
-        tell("bag-info.txt", "info-malformed", "has a malformed line")
-    if [line for line in lines if line.startswith("Payload-Oxum:")] != [oxum]:
-        tell("bag-info.txt", "oxum-mismatch", f"does not state the payload found ({oxum})")
+def _check_info(check: Check, payload: set[str]) -> None:
+    text = check.parse("bag-info.txt", MAX_INFO_BYTES, "info-malformed", bytes.decode)
+    if text is not None:
+        lines = text.split("\n")
+        if lines.pop() != "" or not all(INFO_LINE.match(line) for line in lines):
+            check.tell("bag-info.txt", "info-malformed", "has a malformed line")
+        oxum = f"Payload-Oxum: {sum(check.source.files[path] for path in payload)}.{len(payload)}"
+        if [line for line in lines if line.startswith("Payload-Oxum:")] != [oxum]:
+            check.tell("bag-info.txt", "oxum-mismatch", f"does not state the payload found ({oxum})")

@@ -45,21 +45,9 @@ LANGUAGES = ("ar", "en", "fr")
 VERIFIER = "data/verify/sanad-verify.pyz"
 #: The modules of the verifier: what reads and checks, and nothing that writes or signs.
 MODULES = (
-    *("__init__", "__main__", "anchor", "bag", "check", "checkpoint", "cosignature", "disclosure", "ed25519", "entry"),
-    *(
-        "items",
-        "log",
-        "merkle",
-        "note",
-        "policy",
-        "proof",
-        "receipt",
-        "report",
-        "rotation",
-        "shape",
-        "source",
-        "verify",
-    ),
+    *("__init__", "shape", "ed25519", "note", "cosignature", "merkle", "checkpoint", "entry", "proof", "policy"),
+    *("anchor", "log", "source", "bag", "report", "check", "disclosure", "rotation", "items", "verify", "receipt"),
+    "__main__",
 )
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _RESERVED = ("data/items/", "data/items.json", "data/ledger/", "data/disclosures/", "data/verify/", "data/README.")
@@ -255,7 +243,7 @@ class BundleWriter:
             row["events"].sort(key=self._events.__getitem__)
         rows = [self._rows[accession] for accession in sorted(self._rows)]
         try:
-            catalogue = canonical({"format": bag.FORMAT, "items": rows}, max_bytes=bag.MAX_ITEMS_BYTES)
+            catalogue = canonical({"format": bag.BUNDLE_FORMAT, "items": rows}, max_bytes=bag.MAX_ITEMS_BYTES)
         except EntryError as problem:
             raise BundleError(f"the catalogue: {problem}") from None
         self._write(bag.ITEMS, [catalogue])
@@ -310,7 +298,7 @@ class BundleWriter:
 
 def format_manifest(algorithm: str, digests: Mapping[str, bag.Digests]) -> bytes:
     """A manifest file: one `digest  path` line per file, in path order."""
-    return "".join(f"{digests[path].of(algorithm)}  {path}\n" for path in sorted(digests)).encode("ascii")
+    return "".join(f"{getattr(digests[path], algorithm)}  {path}\n" for path in sorted(digests)).encode("ascii")
 
 
 def canonical_disclosure(event_id: str, fields: Mapping[str, tuple[bytes, Any]]) -> bytes:
@@ -363,23 +351,47 @@ def verifier_archive() -> bytes:
     buffer = io.BytesIO(b"#!/usr/bin/env python3\n")
     buffer.seek(0, os.SEEK_END)
     with zipfile.ZipFile(buffer, "a", zipfile.ZIP_STORED) as archive:
-        start = b"from ledger.__main__ import main\n\nraise SystemExit(main())\n"
-        archive.writestr(_member("__main__.py"), start)
-        for module in MODULES:
-            archive.writestr(_member(f"ledger/{module}.py"), _lean(_resource(f"{module}.py").decode()))
+        archive.writestr(_member("__main__.py"), single_file([_resource(f"{name}.py").decode() for name in MODULES]))
     return buffer.getvalue()
 
 
-def _lean(source: str) -> str:
-    """The source without docstrings, remarks and empty lines, otherwise as it is written."""
-    lines = ["", *source.split("\n")]
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False):
-            first, only = node.body[0], len(node.body) == 1
-            lines[first.lineno] = " " * first.col_offset + "pass" if only else ""
-            for number in range(first.lineno + 1, (first.end_lineno or first.lineno) + 1):
-                lines[number] = ""
-    return "".join(f"{line}\n" for line in lines if line.strip() and not line.lstrip().startswith("#"))
+def single_file(sources: Sequence[str]) -> str:
+    """The modules one after the other as one module: without imports of each other, docstrings, remarks, empty lines.
+
+    Everything else is written as in the sources. Their names are unique (tests/ledger/test_packed.py).
+    """
+    imports: set[str] = set()
+    body: list[str] = []
+    for source in sources:
+        tree, lines = ast.parse(source), ["", *source.split("\n")]
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False):
+                indent = " " * node.body[0].col_offset
+                _blank(lines, node.body[0], f"{indent}pass" if len(node.body) == 1 and indent else "")
+        for top in tree.body:
+            if isinstance(top, (ast.Import, ast.ImportFrom)):
+                if not (isinstance(top, ast.ImportFrom) and (top.module or "").split(".")[0] == "ledger"):
+                    imports.add(ast.unparse(top))
+                _blank(lines, top)
+            elif isinstance(top, ast.If) and ast.unparse(top.test) == "TYPE_CHECKING":
+                _blank(lines, top)
+        body += [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    named: dict[str, set[str]] = {}
+    for line in imports:
+        module, _, names = line.removeprefix("from ").partition(" import ")
+        named.setdefault(module, set()).update(names.split(", ") if names else ())
+    future = named.pop("__future__", set())
+    head = [f"from __future__ import {', '.join(sorted(future))}"] if future else []
+    head += [
+        f"from {module} import {', '.join(sorted(names))}" if names else module
+        for module, names in sorted(named.items())
+    ]
+    return "".join(f"{line}\n" for line in head + [re.sub(r"\b(bag|ed25519)\.(?=[A-Za-z])", "", line) for line in body])
+
+
+def _blank(lines: list[str], node: ast.stmt, instead: str = "") -> None:
+    first, last = node.lineno, node.end_lineno or node.lineno
+    lines[first : last + 1] = [instead, *[""] * (last - first)]
 
 
 def _zip_file(archive: zipfile.ZipFile, name: str, file: Path) -> None:

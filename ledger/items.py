@@ -86,7 +86,7 @@ def check_items(check: Check, digests: dict[str, bag.Digests], erasures: dict[in
 def _catalogue(data: bytes) -> list[dict[str, Any]]:
     """The rows of a catalogue of the right shape. Raises EntryError."""
     value = parse_canonical(data, max_bytes=bag.MAX_ITEMS_BYTES)
-    if wrong := misfit(value, {"format": bag.FORMAT, "items": [_ROWS]}, "catalogue"):
+    if wrong := misfit(value, {"format": bag.BUNDLE_FORMAT, "items": [_ROWS]}, "catalogue"):
         raise EntryError(f"malformed {wrong}")
     return list(value["items"])
 

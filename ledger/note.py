@@ -19,7 +19,7 @@ MAX_NOTE_BYTES = 64 * 1024
 MAX_SIGNATURES = 64
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
-_NAME = re.compile(r"[!-*,-~]{1,128}\Z")  # printable ASCII without space and plus
+_KEY_NAME = re.compile(r"[!-*,-~]{1,128}\Z")  # printable ASCII without space and plus
 
 
 class NoteError(ValueError):
@@ -161,7 +161,7 @@ def _signature(line: str) -> Signature:
 
 def named(name: str) -> str:
     """The name, if it is one of a key. Raises NoteError."""
-    if not _NAME.match(name):
+    if not _KEY_NAME.match(name):
         raise NoteError("a key name is 1 to 128 printable ASCII characters without plus")
     return name
 

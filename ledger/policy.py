@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ledger.cosignature import CosignatureVerifier, cosigned_at, decode_cosigner_vkey
 from ledger.note import Ed25519Verifier, NoteError, decode_vkey, split_note
@@ -16,15 +15,14 @@ NOBODY = "none"
 
 _NAME = re.compile(r"[!-~]{1,128}\Z")
 _COUNT = re.compile(r"[1-9][0-9]{0,5}\Z")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class PolicyError(ValueError):
     """The file is not a policy. The message names the line."""
 
 
-@dataclass(frozen=True)
-class Witness:
+class Witness(NamedTuple):
     """One cosigner by the policy's name for it. `url` is None or where it can be asked, not looked at here."""
 
     name: str
@@ -32,8 +30,16 @@ class Witness:
     url: str | None
 
 
-@dataclass(frozen=True)
-class Policy:
+class Quorum(NamedTuple):
+    """What a policy says of one checkpoint. `cosigned`: (name in the policy, seconds since 1970), valid ones only."""
+
+    quorum: str
+    met: bool
+    cosigned: Sequence[tuple[str, int]]
+    faults: Sequence[str]
+
+
+class Policy(NamedTuple):
     """A parsed policy. `groups` map their name to (how many are needed, members), in the order of the file."""
 
     logs: Sequence[Ed25519Verifier]
@@ -50,23 +56,13 @@ class Policy:
         return self.quorum in satisfied
 
 
-@dataclass(frozen=True)
-class Quorum:
-    """What a policy says of one checkpoint. `cosigned`: (name in the policy, seconds since 1970), valid ones only."""
-
-    quorum: str
-    met: bool
-    cosigned: Sequence[tuple[str, int]]
-    faults: Sequence[str]
-
-
 def parse_policy(data: bytes) -> Policy:
     """The policy in a file's bytes. Raises PolicyError."""
     try:
         text = data.decode("utf-8")
     except UnicodeError:
         raise PolicyError("the policy is not UTF-8") from None
-    if len(data) > MAX_POLICY_BYTES or _CONTROL.search(text) or not text.endswith("\n"):
+    if len(data) > MAX_POLICY_BYTES or _UNPRINTABLE.search(text) or not text.endswith("\n"):
         raise PolicyError("the policy is too long, does not end in a newline, or holds a control character")
     logs: list[Ed25519Verifier] = []
     witnesses: dict[str, Witness] = {}

@@ -18,23 +18,30 @@ from ledger.report import Key, Report
 from ledger.shape import misfit
 from ledger.verify import Trust, check_trust
 
-FORMAT, WHERE = "sanad-receipt/1", "receipt"
+RECEIPT_FORMAT, WHERE = "sanad-receipt/1", "receipt"
 MAX_RECEIPT_BYTES, MAX_RECEIPT_DEPTH = 4 << 20, 20
-_SHAPE = {"entry": str, "format": FORMAT, "opened": dict, "proof": (str, None), "state": str, "vkey": str}
+_RECEIPT = {"entry": str, "format": RECEIPT_FORMAT, "opened": dict, "proof": (str, None), "state": str, "vkey": str}
 
 
 def format_receipt(entry: bytes, opened: dict[str, tuple[bytes, Any]], vkey: str, proof: str | None) -> bytes:
     """The receipt of an entry: `opened` is {field: (salt, value)}; without a proof it is pending. Raises EntryError."""
     fields = {name: {"salt": salt.hex(), "value": value} for name, (salt, value) in opened.items()}
     state = "pending" if proof is None else "recorded"
-    value = {"entry": entry.decode(), "format": FORMAT, "opened": fields, "proof": proof, "state": state, "vkey": vkey}
+    value = {
+        "entry": entry.decode(),
+        "format": RECEIPT_FORMAT,
+        "opened": fields,
+        "proof": proof,
+        "state": state,
+        "vkey": vkey,
+    }
     return canonical(value, max_bytes=MAX_RECEIPT_BYTES, max_depth=MAX_RECEIPT_DEPTH)
 
 
 def verify_receipt(data: bytes, trust: Trust, *, name: str = WHERE, content: Path | None = None) -> Report:
     """Check a receipt's bytes, and that a file is what it was given for. Never raises for what a receipt holds."""
     report = Report(name, state="pending")
-    value = report.attempt(WHERE, "receipt-malformed", "is not a receipt", _parse, data)
+    value = report.attempt(WHERE, "receipt-malformed", "is not a receipt", _receipt, data)
     if value is None:
         return report
     report.state = value["state"]
@@ -47,18 +54,16 @@ def verify_receipt(data: bytes, trust: Trust, *, name: str = WHERE, content: Pat
         report.keys = [Key(key.vkey, start=0)]
         _check_proof(report, entry, value, key, trust)
     if content is not None and stated is not None:
-        hasher = bag.Hasher()
         with content.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                hasher.update(chunk)
-        if hasher.digests() != bag.Digests.stated(stated):
+            found = bag.digests_of(iter(lambda: file.read(1 << 20), b""))
+        if found != bag.Digests.stated(stated):
             report.tell(WHERE, "payload-digest", "is for another file than the one given")
     return report
 
 
-def _parse(data: bytes) -> dict[str, Any]:
+def _receipt(data: bytes) -> dict[str, Any]:
     value = parse_canonical(data, max_bytes=MAX_RECEIPT_BYTES, max_depth=MAX_RECEIPT_DEPTH)
-    if wrong := misfit(value, _SHAPE, "receipt"):
+    if wrong := misfit(value, _RECEIPT, "receipt"):
         raise EntryError(f"malformed {wrong}")
     if value["state"] != ("pending" if value["proof"] is None else "recorded"):
         raise EntryError("the state is not that of the proof")

@@ -55,7 +55,7 @@ def verify_source(source: Source, name: str, trust: Trust | None = None) -> Repo
     """`verify_bundle` of a bundle that is open."""
     report = Report(name, files=len(source.files))
     check = Check(source, report)
-    digests = bag.check_bag(source, report.tell)
+    digests = bag.check_bag(check)
     _check_head(check)
     _check_entries(check)
     if report.checkpoint:

@@ -11,7 +11,7 @@ from ledger.grow import consistency_proof, root_from_tiles
 from ledger.note import decode_vkey
 from ledger.policy import judge, parse_policy
 from ledger.proof import format_consistency
-from ledger.receipt import FORMAT, format_receipt, verify_receipt
+from ledger.receipt import RECEIPT_FORMAT, format_receipt, verify_receipt
 from ledger.report import Report
 from ledger.sign import Ed25519Signer, sign_note
 from ledger.verify import Trust
@@ -139,7 +139,7 @@ def receipts() -> Rows:
         ("signed by a later key, trusting the first", later, [KEYS[0].vkey]),
         ("signed by the first key before it was retired", earlier, [KEYS[0].vkey, KEYS[2].vkey]),
     ]
-    assert good["format"] == FORMAT
+    assert good["format"] == RECEIPT_FORMAT
     return [_receipt_row(why, data, keys) for why, data, keys in rows]
 
 
