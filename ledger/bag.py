@@ -108,9 +108,9 @@ def _misstated(check: Check, name: str, kind: str, expected: set[str], found: di
         return None
     both = expected & listed.keys() & found.keys()
     changed = {path for path in both if getattr(found[path], kind) != listed[path]}
-    told = (("file-missing", "is listed in {} and missing", listed.keys() - expected),)
-    told += (("file-unlisted", "is not listed in {}", expected - listed.keys()),)
-    told += (("digest-mismatch", "was changed: it has another digest than in {}", changed),)
+    told = [("file-missing", "is listed in {} and missing", listed.keys() - expected)]
+    told += [("file-unlisted", "is not listed in {}", expected - listed.keys())]
+    told += [("digest-mismatch", "was changed: it has another digest than in {}", changed)]
     for code, what, paths in told:
         for path in sorted(paths):
             check.tell(path, code, what.format(name))

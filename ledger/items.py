@@ -45,9 +45,9 @@ def check_erasures(check: Check) -> dict[int, Erasure]:
                 erasures[event.index] = said
     for said in erasures.values():
         for event_id, fields in said.values.items():
-            event = check.events.get(event_id)
-            if event and not fields.isdisjoint(event.fields):
-                path = bag.place("disclosure", event.index)
+            erased = check.events.get(event_id)
+            if erased is not None and not fields.isdisjoint(erased.fields):
+                path = bag.place("disclosure", erased.index)
                 check.tell(path, "erasure-contradicted", "opens a value that an erasure says was destroyed")
     return erasures
 

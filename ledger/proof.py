@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.entry import leaf_hash
@@ -17,7 +17,8 @@ MAX_PROOF_BYTES = MAX_NOTE_BYTES + 8 * 1024
 _NUMBER = re.compile(r"(index|old) (0|[1-9][0-9]{0,18})\Z")
 
 
-class Proof(NamedTuple):
+@dataclass(frozen=True)
+class Proof:
     """A parsed file, nothing of it verified. `path` are 32-byte hashes as RFC 9162 orders them; `note` the checkpoint.
 
     `index` is the entry's in an inclusion proof, and the old tree's size in a consistency proof.

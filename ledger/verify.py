@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ledger import bag
 from ledger.anchor import MAX_RESPONSE_BYTES, parse_response
@@ -164,11 +164,11 @@ def _check_anchors(check: Check) -> None:
         data = check.read(path, MAX_RESPONSE_BYTES) if event.index in check.numbers["anchor"] else None
         if data is None:
             continue
-        stated = token if event.done("sanad/anchor") and isinstance(token, dict) else {}
+        stated: dict[str, Any] = token if event.done("sanad/anchor") and isinstance(token, dict) else {}
         size = stated.get("size")
         recorded = type(size) is int and stated.get("sha256") == hashlib.sha256(data).hexdigest()
         stamp = check.attempt(path, "anchor-malformed", "is not a timestamp", parse_response, data)
-        head, note = bag.place("head", size if recorded else 0), b""
+        head, note = bag.place("head", stated.get("size", 0)), b""
         if head in check.source.files:
             note = check.read(head, MAX_NOTE_BYTES) or b""
         elif check.report.checkpoint and check.report.checkpoint.size == size:

@@ -1,5 +1,6 @@
 """Signed notes, checkpoints and proof files: a published note of Go's, and everything a strict reader refuses."""
 
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -204,7 +205,7 @@ def test_a_proof_file_proves_its_entry_and_no_other() -> None:
                 with pytest.raises(ProofError):
                     verify_proof(proof, log.entries[other], [verifier(log.signer)])
                 with pytest.raises(ProofError):
-                    verify_proof(proof._replace(index=other), entry, [verifier(log.signer)])
+                    verify_proof(replace(proof, index=other), entry, [verifier(log.signer)])
 
 
 def test_a_proof_of_the_only_entry_has_no_path() -> None:
