@@ -114,7 +114,7 @@ def parse_entry(data: bytes) -> Entry:
     except ValueError:
         raise EntryError(f"no such time: {value['ts']}") from None
     commitments = {field: bytes.fromhex(text) for field, text in value["c"].items()}
-    return Entry(*(value[key] for key in ("log", "id", "ts", "type", "outcome", "blob")), commitments)
+    return Entry._make([*(value[key] for key in ("log", "id", "ts", "type", "outcome", "blob")), commitments])
 
 
 def fitting(value: Any, shape: Any, what: str) -> Any:
