@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import re
 from typing import TYPE_CHECKING
 
 from ledger.checkpoint import Checkpoint
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 TILE_BYTES = TILE_WIDTH * HASH_BYTES
 MAX_ENTRIES_BYTES = TILE_WIDTH * (2 + MAX_ENTRY_BYTES)
 
+_PATH = re.compile(r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/[0-9]{1,3})?\Z")
 
-def log_paths(size: int) -> Iterator[str]:
-    """Every file of the log's tree and entries at that size."""
-    level, count = 0, size
-    while count:
-        for index in range(-(-count // TILE_WIDTH)):
-            width = min(TILE_WIDTH, count - index * TILE_WIDTH)
-            yield tile_path(level, index, width)
-            if level == 0:
-                yield entries_path(index, width)
-        level, count = level + 1, count // TILE_WIDTH
+
+def is_log_path(path: str, size: int) -> bool:
+    """Whether a log of that size has this tile or entry bundle; by the path alone, for a head may claim any size."""
+    match = _PATH.match(path)
+    if match is None:
+        return False
+    index, entries = int(re.sub("[x/]", "", match[2])), match[1] == "entries"
+    width = min(TILE_WIDTH, (size if entries else size >> 8 * int(match[1])) - index * TILE_WIDTH)
+    return width > 0 and path == (entries_path(index, width) if entries else tile_path(int(match[1]), index, width))
 
 
 def check_log(check: Check, folder: str, head: Checkpoint) -> bool:

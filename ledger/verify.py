@@ -17,7 +17,7 @@ from ledger.checkpoint import CheckpointError, open_checkpoint
 from ledger.disclosure import MAX_DISCLOSURE_BYTES, open_fields, parse_disclosure
 from ledger.entry import MAX_ENTRY_BYTES, leaf_hash, parse_entry
 from ledger.items import check_erasures, check_items
-from ledger.log import check_log, log_paths
+from ledger.log import check_log, is_log_path
 from ledger.note import MAX_NOTE_BYTES, Ed25519Verifier, NoteError, decode_vkey
 from ledger.policy import Policy, judge
 from ledger.report import Key, Report
@@ -168,12 +168,13 @@ def _check_anchors(check: Check) -> None:
         size = stated.get("size")
         recorded = type(size) is int and stated.get("sha256") == hashlib.sha256(data).hexdigest()
         stamp = check.attempt(path, "anchor-malformed", "is not a timestamp", parse_response, data)
-        head, note = bag.place("head", stated.get("size", 0)), b""
+        head, note = bag.place("head", stated.get("size", 0)), None
         if head in check.source.files:
-            note = check.read(head, MAX_NOTE_BYTES) or b""
+            note = check.read(head, MAX_NOTE_BYTES)
         elif check.report.checkpoint and check.report.checkpoint.size == size:
             note = check.note
-        if not recorded or (stamp and hashlib.new(stamp.algorithm, note).digest() != stamp.imprint):
+        over = stamp and note is not None and hashlib.new(stamp.algorithm, note).digest() == stamp.imprint
+        if not recorded or (stamp and not over):
             check.tell(path, "anchor-mismatch", "is not what its entry records, or not over the head it states")
         elif stamp:
             check.report.anchors.append({"index": event.index, "size": size, "time": stamp.time})
@@ -184,7 +185,7 @@ def _check_log(check: Check) -> None:
     if not found or head is None:
         return
     own = f"{bag.LOG}checkpoint"
-    for path in sorted(found - {bag.LOG + path for path in log_paths(head.size)} - {own}):
+    for path in sorted(path for path in found - {own} if not is_log_path(path[len(bag.LOG) :], head.size)):
         check.tell(path, "file-unexpected", "is not part of the log at its head's size")
     note = check.read(own, MAX_NOTE_BYTES)
     if note is not None and note != check.note:
