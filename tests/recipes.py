@@ -91,7 +91,8 @@ def tests() -> int:
     go()
     argv = [PYTHON, "-m", "pytest", "-n", "auto", "--dist", "worksteal", f"--ignore={JOURNEYS}"]
     return _run(
-        [*argv, "--cov", "--cov-branch", "--cov-report=term:skip-covered", f"--cov-report=html:{CACHE}/coverage"]
+        [*argv, "--cov", "--cov-branch", "--cov-report=term:skip-covered", f"--cov-report=html:{CACHE}/coverage"],
+        ARCHIVE_BROWSER=browser(),
     )
 
 
