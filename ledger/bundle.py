@@ -34,6 +34,7 @@ from ledger.merkle import (
 )
 from ledger.note import Ed25519Verifier, NoteError, decode_vkey
 from ledger.pack import member, resource, verifier_archive
+from ledger.page import page
 from ledger.proof import format_consistency, parse_proof
 from ledger.source import CHUNK, BundleError, safe_path
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 LANGUAGES = ("ar", "en", "fr")
 VERIFIER = "data/verify/sanad-verify.pyz"
+PAGE = "data/verify/verify.html"
 _RESERVED = ("data/items/", "data/items.json", "data/ledger/", "data/disclosures/", "data/verify/", "data/README.")
 
 
@@ -240,6 +242,7 @@ class BundleWriter:
             raise BundleError(f"the catalogue: {problem}") from None
         self._write(bag.ITEMS, [catalogue])
         self._write(VERIFIER, [verifier_archive()])
+        self._write(PAGE, [page()])
         for language in LANGUAGES:
             self._write(f"data/README.{language}.txt", [resource(f"README.{language}.txt")])
         payload = dict(self._digests)
