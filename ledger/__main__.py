@@ -28,9 +28,12 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     given = list(sys.argv[1:] if argv is None else argv)
-    if given[:1] == ["cosign"]:  # the partner's server, which is not in a bundle's verifier
-        from ledger import cosigner_server
-
+    if given[:1] == ["cosign"]:
+        try:
+            from ledger import cosigner_server
+        except ImportError:
+            print("sanad-verify: a bundle's verifier holds no cosigner; take the archive's software", file=sys.stderr)
+            return USAGE
         return cosigner_server.main(given[1:])
     parser = _Parser(prog="sanad-verify", description="Checks evidence without network and without us.")
     parser.add_argument("--version", action="version", version=VERSION)

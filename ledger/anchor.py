@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 MAX_RESPONSE_BYTES = 64 * 1024
 
 _SEQUENCE, _INTEGER, _OCTETS, _OID, _TIME, _EXPLICIT = 0x30, 0x02, 0x04, 0x06, 0x18, 0xA0
-_SIGNED_DATA = bytes.fromhex("2a864886f70d010702")
-_TST_INFO = bytes.fromhex("2a864886f70d0109100104")
+_SIGNED_DATA, _TST_INFO = bytes.fromhex("2a864886f70d010702"), bytes.fromhex("2a864886f70d0109100104")
 _HASHES = {bytes.fromhex("608648016503040201"): "sha256", bytes.fromhex("608648016503040203"): "sha512"}
 _STAMP = re.compile(rb"([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})(\.[0-9]+)?Z\Z")
 
@@ -18,8 +17,7 @@ class AnchorError(ValueError):
     """The bytes are not a granted timestamp over a SHA-256 or SHA-512 digest."""
 
 
-@dataclass(frozen=True)
-class Timestamp:
+class Timestamp(NamedTuple):
     """`imprint` is the `algorithm` digest of what was stamped; `time` is what the authority states, as ISO 8601."""
 
     algorithm: str
@@ -43,9 +41,8 @@ def parse_response(data: bytes) -> Timestamp:
     stamp = _STAMP.match(info[4])
     if info[0] != b"\1" or not name or stamp is None:
         raise AnchorError("not a timestamp of version 1 over a SHA-256 or SHA-512 digest")
-    year, month, day, hour, minute, second = (part.decode() for part in stamp.groups()[:6])
-    fraction = (stamp[7] or b"").decode()
-    return Timestamp(name, imprint, f"{year}-{month}-{day}T{hour}:{minute}:{second}{fraction}Z")
+    told = "{}-{}-{}T{}:{}:{}{}Z".format(*(part.decode() for part in stamp.groups(b"")))
+    return Timestamp(name, imprint, told)
 
 
 def _elements(data: bytes) -> list[tuple[int, bytes]]:
@@ -72,9 +69,8 @@ def _elements(data: bytes) -> list[tuple[int, bytes]]:
 def _inside(data: bytes, *tags: int | None, exactly: bool = False) -> list[bytes]:
     """The contents of the elements in `data`, which begin with these tags (None: any)."""
     found = _elements(data)
-    if len(found) < len(tags) or (exactly and len(found) > len(tags)):
-        raise AnchorError("not a timestamp response")
-    if any(tag not in (None, element[0]) for tag, element in zip(tags, found)):  # noqa: B905
+    fit = all(tag in (None, element[0]) for tag, element in zip(tags, found))  # noqa: B905
+    if not fit or len(found) < len(tags) or (exactly and len(found) > len(tags)):
         raise AnchorError("not a timestamp response")
     return [content for _, content in found]
 

@@ -42,34 +42,21 @@ class Digests(NamedTuple):
     sha512: str
     size: int
 
-    @staticmethod
-    def stated(value: Mapping[str, Any]) -> Digests | None:
-        """Those a catalogue row or a reception states; None unless the size is a number."""
-        size = value.get("size")
-        return Digests(value.get("sha256", ""), value.get("sha512", ""), size) if type(size) is int else None
+
+def stated_digests(value: Mapping[str, Any]) -> Digests | None:
+    """Those a catalogue row or a reception states; None unless the size is a number."""
+    size = value.get("size")
+    return Digests(value.get("sha256", ""), value.get("sha512", ""), size) if type(size) is int else None
 
 
 def digests_of(chunks: Iterable[bytes]) -> Digests:
     """Both digests and the size of bytes as they pass."""
-    hasher = Hasher()
+    sha256, sha512, size = hashlib.sha256(), hashlib.sha512(), 0
     for chunk in chunks:
-        hasher.update(chunk)
-    return hasher.digests()
-
-
-class Hasher:
-    """Both digests and the size of bytes as they pass."""
-
-    def __init__(self) -> None:
-        self._sha256, self._sha512, self._size = hashlib.sha256(), hashlib.sha512(), 0
-
-    def update(self, data: bytes) -> None:
-        self._sha256.update(data)
-        self._sha512.update(data)
-        self._size += len(data)
-
-    def digests(self) -> Digests:
-        return Digests(self._sha256.hexdigest(), self._sha512.hexdigest(), self._size)
+        sha256.update(chunk)
+        sha512.update(chunk)
+        size += len(chunk)
+    return Digests(sha256.hexdigest(), sha512.hexdigest(), size)
 
 
 def place(kind: str, number: int) -> str:
@@ -114,18 +101,16 @@ def check_bag(check: Check) -> dict[str, Digests]:
     return found
 
 
-def _misstated(
-    check: Check, name: str, algorithm: str, expected: set[str], found: dict[str, Digests]
-) -> set[str] | None:
+def _misstated(check: Check, name: str, kind: str, expected: set[str], found: dict[str, Digests]) -> set[str] | None:
     """The paths about which the manifest is not right, None when it cannot be read."""
-    listed = check.parse(name, MAX_MANIFEST_BYTES, "manifest-malformed", parse_manifest, algorithm)
+    listed = check.parse(name, MAX_MANIFEST_BYTES, "manifest-malformed", parse_manifest, kind)
     if listed is None:
         return None
     both = expected & listed.keys() & found.keys()
-    changed = {path for path in both if getattr(found[path], algorithm) != listed[path]}
-    told = (("file-missing", "is listed in {} and missing", listed.keys() - expected),)
-    told += (("file-unlisted", "is not listed in {}", expected - listed.keys()),)
-    told += (("digest-mismatch", "was changed: it has another digest than in {}", changed),)
+    changed = {path for path in both if getattr(found[path], kind) != listed[path]}
+    told = [("file-missing", "is listed in {} and missing", listed.keys() - expected)]
+    told += [("file-unlisted", "is not listed in {}", expected - listed.keys())]
+    told += [("digest-mismatch", "was changed: it has another digest than in {}", changed)]
     for code, what, paths in told:
         for path in sorted(paths):
             check.tell(path, code, what.format(name))

@@ -6,10 +6,8 @@ bundle is there whole or not at all.
 
 from __future__ import annotations
 
-import ast
-import io
+import hashlib
 import os
-import pkgutil
 import re
 import shutil
 import tempfile
@@ -35,6 +33,7 @@ from ledger.merkle import (
     verify_inclusion,
 )
 from ledger.note import Ed25519Verifier, NoteError, decode_vkey
+from ledger.pack import member, resource, verifier_archive
 from ledger.page import page
 from ledger.proof import format_consistency, parse_proof
 from ledger.source import CHUNK, BundleError, safe_path
@@ -45,13 +44,6 @@ if TYPE_CHECKING:
 LANGUAGES = ("ar", "en", "fr")
 VERIFIER = "data/verify/sanad-verify.pyz"
 PAGE = "data/verify/verify.html"
-#: The modules of the verifier: what reads and checks, and nothing that writes or signs.
-MODULES = (
-    *("__init__", "shape", "ed25519", "note", "cosignature", "merkle", "checkpoint", "entry", "proof", "policy"),
-    *("anchor", "log", "source", "bag", "report", "check", "disclosure", "rotation", "items", "verify", "receipt"),
-    "__main__",
-)
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 _RESERVED = ("data/items/", "data/items.json", "data/ledger/", "data/disclosures/", "data/verify/", "data/README.")
 
 
@@ -252,7 +244,7 @@ class BundleWriter:
         self._write(VERIFIER, [verifier_archive()])
         self._write(PAGE, [page()])
         for language in LANGUAGES:
-            self._write(f"data/README.{language}.txt", [_resource(f"README.{language}.txt")])
+            self._write(f"data/README.{language}.txt", [resource(f"README.{language}.txt")])
         payload = dict(self._digests)
         size = sum(digests.size for digests in payload.values())
         labels = {label for label, _ in self._info}
@@ -285,7 +277,7 @@ class BundleWriter:
     def _write(self, path: str, chunks: Iterable[bytes]) -> bag.Digests:
         if not safe_path(path) or path.lower() in self._folded:
             raise BundleError(f"{path} is not a safe path or is there already")
-        hasher = bag.Hasher()
+        hasher = Hasher()
         file = self._root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("xb") as output:
@@ -297,6 +289,21 @@ class BundleWriter:
         self._folded.add(path.lower())
         self._digests[path] = hasher.digests()
         return self._digests[path]
+
+
+class Hasher:
+    """Both digests and the size of bytes as they pass."""
+
+    def __init__(self) -> None:
+        self._sha256, self._sha512, self._size = hashlib.sha256(), hashlib.sha512(), 0
+
+    def update(self, data: bytes) -> None:
+        self._sha256.update(data)
+        self._sha512.update(data)
+        self._size += len(data)
+
+    def digests(self) -> bag.Digests:
+        return bag.Digests(self._sha256.hexdigest(), self._sha512.hexdigest(), self._size)
 
 
 def format_manifest(algorithm: str, digests: Mapping[str, bag.Digests]) -> bytes:
@@ -349,72 +356,11 @@ def zip_bundle(folder: Path, target: Path) -> Path:
     return target
 
 
-def verifier_archive() -> bytes:
-    """The verifier as one file that Python 3.9 and later runs: the same bytes for the same version of it."""
-    buffer = io.BytesIO(b"#!/usr/bin/env python3\n")
-    buffer.seek(0, os.SEEK_END)
-    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_STORED) as archive:
-        archive.writestr(_member("__main__.py"), single_file([_resource(f"{name}.py").decode() for name in MODULES]))
-    return buffer.getvalue()
-
-
-def single_file(sources: Sequence[str]) -> str:
-    """The modules one after the other as one module: without imports of each other, docstrings, remarks, empty lines.
-
-    Everything else is written as in the sources. Their names are unique (tests/ledger/test_packed.py).
-    """
-    imports: set[str] = set()
-    body: list[str] = []
-    for source in sources:
-        tree, lines = ast.parse(source), ["", *source.split("\n")]
-        for node in ast.walk(tree):
-            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False):
-                indent = " " * node.body[0].col_offset
-                _blank(lines, node.body[0], f"{indent}pass" if len(node.body) == 1 and indent else "")
-        for top in tree.body:
-            if isinstance(top, (ast.Import, ast.ImportFrom)):
-                if not (isinstance(top, ast.ImportFrom) and (top.module or "").split(".")[0] == "ledger"):
-                    imports.add(ast.unparse(top))
-                _blank(lines, top)
-            elif isinstance(top, ast.If) and ast.unparse(top.test) == "TYPE_CHECKING":
-                _blank(lines, top)
-        body += [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    named: dict[str, set[str]] = {}
-    for line in imports:
-        module, _, names = line.removeprefix("from ").partition(" import ")
-        named.setdefault(module, set()).update(names.split(", ") if names else ())
-    future = named.pop("__future__", set())
-    head = [f"from __future__ import {', '.join(sorted(future))}"] if future else []
-    head += [
-        f"from {module} import {', '.join(sorted(names))}" if names else module
-        for module, names in sorted(named.items())
-    ]
-    return "".join(f"{line}\n" for line in head + [re.sub(r"\b(bag|ed25519)\.(?=[A-Za-z])", "", line) for line in body])
-
-
-def _blank(lines: list[str], node: ast.stmt, instead: str = "") -> None:
-    first, last = node.lineno, node.end_lineno or node.lineno
-    lines[first : last + 1] = [instead, *[""] * (last - first)]
-
-
 def _zip_file(archive: zipfile.ZipFile, name: str, file: Path) -> None:
-    member = _member(name)
-    member.file_size = file.stat().st_size
-    with file.open("rb") as source, archive.open(member, "w", force_zip64=member.file_size >= 1 << 31) as output:
+    info = member(name)
+    info.file_size = file.stat().st_size
+    with file.open("rb") as source, archive.open(info, "w", force_zip64=info.file_size >= 1 << 31) as output:
         shutil.copyfileobj(source, output, CHUNK)
-
-
-def _member(name: str) -> zipfile.ZipInfo:
-    member = zipfile.ZipInfo(name, _EPOCH)
-    member.create_system, member.external_attr = 3, 0o100644 << 16
-    return member
-
-
-def _resource(name: str) -> bytes:
-    data = pkgutil.get_data("ledger", name)
-    if data is None:
-        raise BundleError(f"{name} is missing from this installation")
-    return data
 
 
 def _sync(folder: Path) -> None:

@@ -16,10 +16,8 @@ from ledger.proof import MAX_PROOF_BYTES, parse_proof
 from ledger.report import Report, Result
 from ledger.source import BundleError, Source
 
-_NAMED = {
-    kind: re.compile(re.escape(path).replace(r"\{\}", "(0|[1-9][0-9]{0,17})") + r"\Z")
-    for kind, path in bag.PLACES.items()
-}
+_INDEX = r"(0|[1-9][0-9]{0,17})"
+_NAMED = {kind: re.compile(re.escape(path).replace(r"\{\}", _INDEX) + r"\Z") for kind, path in bag.PLACES.items()}
 
 
 @dataclass

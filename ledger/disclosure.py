@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ledger.entry import Entry, EntryError, commit, parse_canonical
+from ledger.entry import Entry, commit, fitting, parse_canonical
 from ledger.report import Report
-from ledger.shape import ANY, ANYTHING, HEX64, misfit
+from ledger.shape import ANY, ANYTHING, HEX64
 
 MAX_DISCLOSURE_BYTES, MAX_DISCLOSURE_DEPTH = 4 << 20, 20
 Openings = Mapping[str, "tuple[bytes, Any]"]
@@ -16,20 +16,15 @@ Openings = Mapping[str, "tuple[bytes, Any]"]
 def parse_disclosure(data: bytes, event_id: str) -> Openings:
     """{field: (commitment it makes, value)} of a disclosure file for that event. Raises EntryError."""
     value = parse_canonical(data, max_bytes=MAX_DISCLOSURE_BYTES, max_depth=MAX_DISCLOSURE_DEPTH)
-    if wrong := misfit(value, {"event_id": event_id, "fields": dict}, "disclosure"):
-        raise EntryError(f"malformed {wrong}")
-    return parse_openings(value["fields"])
+    return parse_openings(fitting(value, {"event_id": event_id, "fields": dict}, "disclosure")["fields"])
 
 
 def parse_openings(fields: object) -> Openings:
     """The same of the object of fields alone. Raises EntryError."""
-    if wrong := misfit(fields, {ANY: {"salt": HEX64, "value": ANYTHING}}, "fields"):
-        raise EntryError(f"malformed {wrong}")
-    assert isinstance(fields, dict)
-    return {
-        name: (commit(bytes.fromhex(opening["salt"]), name, opening["value"]), opening["value"])
-        for name, opening in fields.items()
-    }
+    made = {}
+    for name, opening in fitting(fields, {ANY: {"salt": HEX64, "value": ANYTHING}}, "fields").items():
+        made[name] = (commit(bytes.fromhex(opening["salt"]), name, opening["value"]), opening["value"])
+    return made
 
 
 def open_fields(report: Report, where: str, entry: Entry, openings: Openings) -> dict[str, Any]:

@@ -28,11 +28,7 @@ _ZERO: Point = (0, 1, 1, 0)
 def usable(public: bytes) -> bool:
     """Whether these 32 bytes are a canonical point of more than small order."""
     point = _decode(public)
-    if point is None:
-        return False
-    for _ in range(3):
-        point = _add(point, point)
-    return not _same(point, _ZERO)
+    return point is not None and encode(times(8, point)) != encode(_ZERO)
 
 
 def verify(public: bytes, message: bytes, signature: bytes) -> bool:
@@ -78,10 +74,6 @@ def times(scalar: int, point: Point) -> Point:
     return result
 
 
-def _same(p: Point, q: Point) -> bool:
-    return (p[0] * q[2] - q[0] * p[2]) % _P == 0 and (p[1] * q[2] - q[1] * p[2]) % _P == 0
-
-
 def encode(point: Point) -> bytes:
     inverse = pow(point[2], _P - 2, _P)
     x, y = point[0] * inverse % _P, point[1] * inverse % _P
@@ -106,5 +98,4 @@ def _decode(data: bytes) -> Point | None:
     return x, y, 1, x * y % _P
 
 
-_base = _decode((4 * pow(5, _P - 2, _P) % _P).to_bytes(32, "little"))
-BASE: Point = _base or _ZERO
+BASE = _decode((4 * pow(5, _P - 2, _P) % _P).to_bytes(32, "little")) or _ZERO

@@ -11,17 +11,14 @@ import hmac
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ledger.shape import HEX64, misfit
 
 MAX_ENTRY_BYTES, MAX_ENTRY_DEPTH = 8 * 1024, 4
 MAX_VALUE_BYTES, MAX_VALUE_DEPTH = 64 * 1024, 16
-MAX_INT = 2**53 - 1
-SALT_BYTES = 32
+MAX_INT, SALT_BYTES = 2**53 - 1, 32
 OUTCOMES = ("success", "failure", "refused")
 
 _FIELD = re.compile(r"[a-z0-9_]{1,32}\Z")
@@ -41,8 +38,7 @@ class EntryError(ValueError):
     """The value or the bytes do not fit the profile. The message says which part."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One custody event as the ledger states it. `commitments` maps a field name to its 32-byte commitment."""
 
     origin: str
@@ -112,15 +108,20 @@ def encode_entry(
 
 def parse_entry(data: bytes) -> Entry:
     """The entry whose exact bytes these are. Raises EntryError for every other input."""
-    value = parse_canonical(data, max_bytes=MAX_ENTRY_BYTES, max_depth=MAX_ENTRY_DEPTH)
-    if wrong := misfit(value, _SHAPE, "entry"):
-        raise EntryError(f"malformed {wrong}")
+    value = fitting(parse_canonical(data, max_bytes=MAX_ENTRY_BYTES, max_depth=MAX_ENTRY_DEPTH), _SHAPE, "entry")
     try:
         datetime.fromisoformat(value["ts"][:-1])
     except ValueError:
         raise EntryError(f"no such time: {value['ts']}") from None
-    opened = MappingProxyType({field: bytes.fromhex(text) for field, text in value["c"].items()})
-    return Entry(*(value[key] for key in ("log", "id", "ts", "type", "outcome", "blob")), opened)
+    commitments = {field: bytes.fromhex(text) for field, text in value["c"].items()}
+    return Entry._make([*(value[key] for key in ("log", "id", "ts", "type", "outcome", "blob")), commitments])
+
+
+def fitting(value: Any, shape: Any, what: str) -> Any:
+    """The value, if it has the shape (ledger.shape). Raises EntryError naming the part that has not."""
+    if wrong := misfit(value, shape, what):
+        raise EntryError(f"malformed {wrong}")
+    return value
 
 
 def leaf_hash(entry: bytes) -> bytes:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ledger import bag
 from ledger.check import Check, Event
-from ledger.entry import EntryError, parse_canonical
+from ledger.entry import EntryError, fitting, parse_canonical
 from ledger.report import Item, Problem
-from ledger.shape import ANY, HEX64, misfit
+from ledger.shape import ANY, HEX64
 
+Problems = dict[str, list[Problem]]
 RECEIVED, ERASED = "ingestion", "sanad/erasure"
 
 _ACCESSION = re.compile(r"[A-Z0-9]([A-Z0-9-]{0,30}[A-Z0-9])?\Z")
@@ -27,8 +27,7 @@ _ROWS = (
 )
 
 
-@dataclass
-class Erasure:
+class Erasure(NamedTuple):
     """What one entry says was destroyed: {item id: (accession, blobs)}, and {event id: fields}."""
 
     content: dict[str, tuple[str, frozenset[str]]]
@@ -46,17 +45,15 @@ def check_erasures(check: Check) -> dict[int, Erasure]:
                 erasures[event.index] = said
     for said in erasures.values():
         for event_id, fields in said.values.items():
-            event = check.events.get(event_id)
-            if event and not fields.isdisjoint(event.fields):
-                path = bag.place("disclosure", event.index)
+            erased = check.events.get(event_id)
+            if erased is not None and not fields.isdisjoint(erased.fields):
+                path = bag.place("disclosure", erased.index)
                 check.tell(path, "erasure-contradicted", "opens a value that an erasure says was destroyed")
     return erasures
 
 
 def _erasure(value: Any) -> Erasure:
-    if wrong := misfit(value, _ERASED, "erased"):
-        raise EntryError(f"malformed {wrong}")
-    lists = [one["blobs"] for one in value["content"]] + list(value["values"].values())
+    lists = [one["blobs"] for one in fitting(value, _ERASED, "erased")["content"]] + list(value["values"].values())
     content = {one["id"]: (one["accession"], frozenset(one["blobs"])) for one in value["content"]}
     if len(content) < len(value["content"]) or not all(0 < len(set(one)) == len(one) for one in lists):
         raise EntryError("something is there twice, or a list is empty")
@@ -76,30 +73,23 @@ def check_items(check: Check, digests: dict[str, bag.Digests], erasures: dict[in
     for path in sorted(check.source.files):
         if path.startswith("data/items/") and path not in listed:
             check.tell(path, "payload-uncatalogued", "is not in the catalogue of items")
-    by_where: dict[str, list[Problem]] = {}
+    problems: Problems = {}
     for problem in check.report.problems:
-        by_where.setdefault(problem.where, []).append(problem)
+        problems.setdefault(problem.where, []).append(problem)
     for row in rows:
-        check.report.items.append(_check_item(check, row, digests.get(row["path"]), erasures, by_where))
+        check.report.items.append(_check_item(check, row, digests.get(row["path"]), erasures, problems))
 
 
 def _catalogue(data: bytes) -> list[dict[str, Any]]:
     """The rows of a catalogue of the right shape. Raises EntryError."""
-    value = parse_canonical(data, max_bytes=bag.MAX_ITEMS_BYTES)
-    if wrong := misfit(value, {"format": bag.BUNDLE_FORMAT, "items": [_ROWS]}, "catalogue"):
-        raise EntryError(f"malformed {wrong}")
-    return list(value["items"])
+    shape = {"format": bag.BUNDLE_FORMAT, "items": [_ROWS]}
+    return list(fitting(parse_canonical(data, max_bytes=bag.MAX_ITEMS_BYTES), shape, "catalogue")["items"])
 
 
 def _check_item(
-    check: Check,
-    row: dict[str, Any],
-    actual: bag.Digests | None,
-    erasures: dict[int, Erasure],
-    by_where: dict[str, list[Problem]],
+    check: Check, row: dict[str, Any], actual: bag.Digests | None, erasures: dict[int, Erasure], problems: Problems
 ) -> Item:
-    keys = ("accession", "state", "exhibit", "path", "size", "sha256", "erasure")
-    item = Item(*(row[key] for key in keys))
+    item = Item(*(row[key] for key in ("accession", "state", "exhibit", "path", "size", "sha256", "erasure")))
 
     def tell(code: str, what: str) -> None:
         item.problems.append(Problem(item.accession, code, what))
@@ -108,7 +98,7 @@ def _check_item(
     if item.path is not None:
         if not item.path.startswith(f"data/items/{item.accession}/") or actual is None:
             tell("payload-missing", "has no file in the bundle")
-        elif bag.Digests.stated(row) != actual:
+        elif bag.stated_digests(row) != actual:
             tell("payload-digest", "has a file that is not the one in the catalogue: digests or size differ")
     explained = erasures.get(row["erasure"]) if item.state == "erased" else None
     receptions, paths = [], [item.path]
@@ -143,7 +133,7 @@ def _check_item(
         for event in receptions:
             _check_reception(event, row, actual, tell)
     for path in filter(None, paths):
-        item.problems += by_where.get(path, [])
+        item.problems += problems.get(path, [])
     if not item.problems and not check.report.flawed.isdisjoint(filter(None, paths)):
         item.problems.append(Problem(item.accession, "more", "has a problem that is counted and not listed"))
     return item
@@ -155,7 +145,7 @@ def _check_reception(event: Event, row: dict[str, Any], actual: bag.Digests | No
         if present:
             tell("reception-closed", f"cannot be compared: entry {event.index} does not disclose the object received")
         return
-    if present and actual and bag.Digests.stated(stated) != actual:
+    if present and actual and bag.stated_digests(stated) != actual:
         tell("reception-mismatch", f"is not what the archive received: digests or size differ from entry {event.index}")
     for key in ("accession", "media_type") if present else ("accession",):
         if key in stated and stated[key] != row[key]:

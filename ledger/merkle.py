@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-HASH_BYTES = 32
-TILE_WIDTH = 256
-MAX_SIZE = 1 << 62
+HASH_BYTES, TILE_WIDTH, MAX_SIZE = 32, 256, 1 << 62
 
 
 class ProofError(ValueError):
@@ -43,8 +41,6 @@ def entries_path(index: int, width: int = TILE_WIDTH) -> str:
 
 
 def _path(folder: str, index: int, width: int) -> str:
-    if index < 0 or not 1 <= width <= TILE_WIDTH:
-        raise ProofError("no such tile")
     groups = [f"{index % 1000:03d}"]
     while index >= 1000:
         index //= 1000
@@ -68,10 +64,8 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
         else:
             result = node_hash(result, checked(sibling))
         position, last = position >> 1, last >> 1
-    if last:
-        raise ProofError("the inclusion proof is too short")
-    if result != checked(root):
-        raise ProofError("the inclusion proof leads to another root")
+    if last or result != checked(root):
+        raise ProofError("the inclusion proof is too short or leads to another root")
     return True
 
 
@@ -80,10 +74,8 @@ def verify_consistency(old: int, old_root: bytes, new: int, new_root: bytes, pro
     if not 0 < old <= new < MAX_SIZE:
         raise ProofError(f"no consistency proof from size {old} to {new}")
     if old == new:
-        if proof:
-            raise ProofError("a consistency proof between equal sizes is empty")
-        if checked(old_root) != checked(new_root):
-            raise ProofError("two roots for the same size")
+        if proof or checked(old_root) != checked(new_root):
+            raise ProofError("equal sizes have the empty proof and one root")
         return True
     path = [checked(step) for step in proof]
     if old & (old - 1) == 0:
@@ -104,12 +96,8 @@ def verify_consistency(old: int, old_root: bytes, new: int, new_root: bytes, pro
         else:
             new_result = node_hash(new_result, step)
         position, last = position >> 1, last >> 1
-    if last:
-        raise ProofError("the consistency proof is too short")
-    if old_result != checked(old_root):
-        raise ProofError("the consistency proof leads to another old root")
-    if new_result != checked(new_root):
-        raise ProofError("the consistency proof leads to another new root")
+    if last or (old_result, new_result) != (checked(old_root), checked(new_root)):
+        raise ProofError("the consistency proof is too short or leads to other roots")
     return True
 
 

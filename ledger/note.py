@@ -10,13 +10,12 @@ import binascii
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ledger import ed25519
 
 ED25519 = 0x01
-MAX_NOTE_BYTES = 64 * 1024
-MAX_SIGNATURES = 64
+MAX_NOTE_BYTES, MAX_SIGNATURES = 64 * 1024, 64
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _KEY_NAME = re.compile(r"[!-*,-~]{1,128}\Z")  # printable ASCII without space and plus
@@ -44,8 +43,7 @@ class Ed25519Verifier:
         return encode_vkey(self.name, self.public, self.kind)
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(NamedTuple):
     """One signature line; nothing about it is verified."""
 
     name: str
@@ -53,8 +51,7 @@ class Signature:
     signature: bytes
 
 
-@dataclass(frozen=True)
-class Note:
+class Note(NamedTuple):
     """A note with at least one valid signature of a trusted key. `signed_by` are those keys."""
 
     text: str
@@ -103,10 +100,8 @@ def split_note(note: bytes | str) -> tuple[str, list[Signature]]:
         size = len(whole.encode("utf-8"))
     except UnicodeError:
         raise NoteError("the note is not UTF-8") from None
-    if size > MAX_NOTE_BYTES:
-        raise NoteError("the note is too long")
-    if _CONTROL.search(whole):
-        raise NoteError("the note holds a control character")
+    if size > MAX_NOTE_BYTES or _CONTROL.search(whole):
+        raise NoteError("the note is too long or holds a control character")
     cut = whole.rfind("\n\n")
     if cut < 0 or not whole.endswith("\n"):
         raise NoteError("the note has no signatures")

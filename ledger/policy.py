@@ -13,8 +13,7 @@ AnyKey = TypeVar("AnyKey", bound=Ed25519Verifier)
 MAX_POLICY_BYTES = 64 * 1024
 NOBODY = "none"
 
-_NAME = re.compile(r"[!-~]{1,128}\Z")
-_COUNT = re.compile(r"[1-9][0-9]{0,5}\Z")
+_NAME, _COUNT = re.compile(r"[!-~]{1,128}\Z"), re.compile(r"[1-9][0-9]{0,5}\Z")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -82,11 +81,13 @@ def parse_policy(data: bytes) -> Policy:
                 witnesses[name] = Witness(name, key, words[3] if len(words) == 4 else None)
             elif words[0] == "group" and len(words) >= 4:
                 named = words[3:]
-                if len(set(named)) < len(named) or not members.isdisjoint(named):
-                    raise PolicyError("a member is named twice")
-                if not all(name in witnesses or name in groups for name in named):
-                    raise PolicyError("a member is not defined on a line before")
-                groups[_free(words[1], witnesses, groups)] = (_threshold(words[2], len(named)), tuple(named))
+                defined = all(name in witnesses or name in groups for name in named)
+                if not defined or len(set(named)) < len(named) or not members.isdisjoint(named):
+                    raise PolicyError("a member is named twice, or not defined on a line before")
+                count = {"any": "1", "all": str(len(named))}.get(words[2], words[2])
+                if not _COUNT.match(count) or int(count) > len(named):
+                    raise PolicyError("the threshold is not from 1 to the number of members")
+                groups[_free(words[1], witnesses, groups)] = (int(count), tuple(named))
                 members.update(named)
             elif words[0] == "quorum" and len(words) == 2 and not quorum:
                 quorum = words[1]
@@ -125,11 +126,3 @@ def _free(name: str, *taken: Mapping[str, object]) -> str:
     if not _NAME.match(name) or name == NOBODY or any(name in names for names in taken):
         raise PolicyError("the name is taken or not one")
     return name
-
-
-def _threshold(word: str, count: int) -> int:
-    if word in ("any", "all"):
-        return 1 if word == "any" else count
-    if not _COUNT.match(word) or int(word) > count:
-        raise PolicyError("the threshold is not from 1 to the number of members")
-    return int(word)

@@ -46,30 +46,24 @@ def _format(word: str, number: int, path: Sequence[bytes], note: bytes | str) ->
 
 def parse_proof(data: bytes | str) -> Proof:
     """The proof in a .tlog-proof file. The `extra` line, which nothing authenticates, is refused. Raises ProofError."""
-    text = _text(data)
-    if not text.startswith(HEADER):
-        raise ProofError("not a tlog-proof version 1")
-    return _parse("index", text[len(HEADER) :])
+    return _parse(HEADER, "index", data)
 
 
 def parse_consistency(data: bytes | str) -> Proof:
     """The proof in a .consistency file. Raises ProofError."""
-    return _parse("old", _text(data))
+    return _parse("", "old", data)
 
 
-def _text(data: bytes | str) -> str:
-    if len(data) > MAX_PROOF_BYTES:
-        raise ProofError("the proof file is too long")
+def _parse(header: str, word: str, data: bytes | str) -> Proof:
     try:
-        return data.decode("utf-8") if isinstance(data, bytes) else data
+        text = data.decode("utf-8") if isinstance(data, bytes) else data
     except UnicodeError:
         raise ProofError("the proof file is not UTF-8") from None
-
-
-def _parse(word: str, text: str) -> Proof:
-    head, _, note = text.partition("\n\n")
+    head, _, note = text.removeprefix(header).partition("\n\n")
     first, *lines = head.split("\n")
     match = _NUMBER.match(first)
+    if len(data) > MAX_PROOF_BYTES or not text.startswith(header):
+        raise ProofError("the proof file is too long or of another kind")
     if match is None or match[1] != word or int(match[2]) >= MAX_SIZE:
         raise ProofError(f"the proof file has no {word}")
     try:

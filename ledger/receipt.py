@@ -9,13 +9,12 @@ from ledger import bag
 from ledger.check import read_checkpoint
 from ledger.checkpoint import open_checkpoint
 from ledger.disclosure import Openings, open_fields, parse_openings
-from ledger.entry import Entry, EntryError, canonical, leaf_hash, parse_canonical, parse_entry
+from ledger.entry import Entry, EntryError, canonical, fitting, leaf_hash, parse_canonical, parse_entry
 from ledger.items import RECEIVED
 from ledger.merkle import verify_inclusion
 from ledger.note import Ed25519Verifier, decode_vkey
 from ledger.proof import parse_proof
 from ledger.report import Key, Report
-from ledger.shape import misfit
 from ledger.verify import Trust, check_trust
 
 RECEIPT_FORMAT, WHERE = "sanad-receipt/1", "receipt"
@@ -56,16 +55,14 @@ def verify_receipt(data: bytes, trust: Trust, *, name: str = WHERE, content: Pat
     if content is not None and stated is not None:
         with content.open("rb") as file:
             found = bag.digests_of(iter(lambda: file.read(1 << 20), b""))
-        if found != bag.Digests.stated(stated):
+        if found != bag.stated_digests(stated):
             report.tell(WHERE, "payload-digest", "is for another file than the one given")
     return report
 
 
 def _receipt(data: bytes) -> dict[str, Any]:
     value = parse_canonical(data, max_bytes=MAX_RECEIPT_BYTES, max_depth=MAX_RECEIPT_DEPTH)
-    if wrong := misfit(value, _RECEIPT, "receipt"):
-        raise EntryError(f"malformed {wrong}")
-    if value["state"] != ("pending" if value["proof"] is None else "recorded"):
+    if fitting(value, _RECEIPT, "receipt")["state"] != ("pending" if value["proof"] is None else "recorded"):
         raise EntryError("the state is not that of the proof")
     return {**value, "opened": parse_openings(value["opened"])}
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ledger.checkpoint import Checkpoint
 from ledger.note import fingerprint
 from ledger.policy import Quorum
 
 Result = TypeVar("Result")
-VERIFIED, INVALID, UNTRUSTED, USAGE = 0, 1, 2, 3
+VERIFIED, INVALID, UNTRUSTED, USAGE, MAX_PROBLEMS = 0, 1, 2, 3, 1000
 RESULTS = {VERIFIED: "verified", INVALID: "invalid", UNTRUSTED: "trust incomplete"}
-MAX_PROBLEMS = 1000
 TRUST = {
     "pinned": "The ledger's head is signed by a key you trust, or one that such a key handed over to.",
     "unknown": "None of the keys you trust is of this ledger: all is consistent, who signed it is not shown.",
@@ -24,8 +23,7 @@ TRUST = {
 }
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that is wrong: the file, item or event it is about, a stable code, and what in words."""
 
     where: str
@@ -41,6 +39,11 @@ class Key:
     start: int | None = None
     until: int | None = None
     signed: bool = False
+
+    def told(self) -> dict[str, Any]:
+        """For programs."""
+        about = {"vkey": self.vkey, "fingerprint": fingerprint(self.vkey), "from": self.start}
+        return {**about, "until": self.until, "signed": self.signed}
 
     def may_sign(self, size: int) -> bool:
         return self.start is not None and self.start <= size and (self.until is None or size <= self.until)
@@ -92,11 +95,6 @@ class Report:
         short = self.trust == "unknown" or (self.policy is not None and not self.policy.met)
         return UNTRUSTED if short or self.state == "pending" else VERIFIED
 
-    @property
-    def vkey(self) -> str | None:
-        """The newest key that signed the head, or else the first that came along."""
-        return next((key.vkey for key in reversed(self.keys) if key.signed), self.keys[0].vkey if self.keys else None)
-
     def verified(self, item: Item) -> bool:
         """Whether nothing is wrong with the item, under a head that holds."""
         return self.trust != "none" and not item.problems
@@ -121,18 +119,15 @@ class Report:
 def as_json(report: Report) -> str:
     """The verdict for programs."""
     head, policy = report.checkpoint, report.policy
+    cosigned = [{"name": name, "time": time} for name, time in policy.cosigned] if policy else []
     told: dict[str, Any] = {
         "result": RESULTS[report.exit_code],
         "exit_code": report.exit_code,
         "checkpoint": head and {"origin": head.origin, "size": head.size, "root": head.root.hex()},
-        "keys": [
-            {"vkey": key.vkey, "fingerprint": fingerprint(key.vkey), "from": key.start}
-            | {"until": key.until, "signed": key.signed}
-            for key in report.keys
-        ],
+        "keys": [key.told() for key in report.keys],
         "trust": report.trust,
-        "policy": policy and {"quorum": policy.quorum, "met": policy.met, "cosigned": _cosigned(policy)},
-        "problems": [vars(problem) for problem in report.problems],
+        "policy": policy and {"quorum": policy.quorum, "met": policy.met, "cosigned": cosigned},
+        "problems": [problem._asdict() for problem in report.problems],
         "more_problems": report.more_problems,
     }
     if report.state is not None:
@@ -140,22 +135,17 @@ def as_json(report: Report) -> str:
     else:
         told |= {key: getattr(report, key) for key in ("bundle", "files", "entries", "anchors", "log")}
         told["items"] = [
-            vars(item) | {"verified": report.verified(item), "problems": [vars(one) for one in item.problems]}
+            vars(item) | {"verified": report.verified(item), "problems": [one._asdict() for one in item.problems]}
             for item in report.items
         ]
     return json.dumps(told, ensure_ascii=False, indent=2)
 
 
-def _cosigned(policy: Quorum) -> list[dict[str, Any]]:
-    return [{"name": name, "time": time} for name, time in policy.cosigned]
-
-
 def as_text(report: Report) -> str:
     """The verdict in plain sentences."""
     head, policy, got = report.checkpoint, report.policy, report.reception
-    lines = [f"{report.bundle}: {report.files} files, {report.entries} ledger entries."]
-    if report.state:
-        lines = [f"{report.bundle}: a receipt, {report.state}."]
+    held = f"a receipt, {report.state}" if report.state else f"{report.files} files, {report.entries} ledger entries"
+    lines = [f"{report.bundle}: {held}."]
     if got:
         lines.append(f"{got['accession']}, {got['size']} bytes, SHA-256 {got['sha256']}")
         lines.append(f"received at {got['received_at']}, event {got['event']}, entry {got['index']}.")
@@ -176,11 +166,8 @@ def as_text(report: Report) -> str:
         lines.append(f"Cosigned by {names}: the quorum {policy.quorum} is {met}.")
     for key in report.keys:
         lines += ["", f"Key of the ledger:  {key.vkey}", f"Its fingerprint:    {fingerprint(key.vkey)}"]
-    lines += [
-        *TRUST[report.trust].split("\n"),
-        "",
-        f"{RESULTS[report.exit_code].upper()} (exit code {report.exit_code})",
-    ]
+    result = f"{RESULTS[report.exit_code].upper()} (exit code {report.exit_code})"
+    lines += [*TRUST[report.trust].split("\n"), "", result]
     return "\n".join(map(_plain, lines))
 
 
@@ -195,9 +182,10 @@ def _item_lines(report: Report, item: Item) -> list[str]:
         "withheld": "its bytes are not in this bundle; the archive recorded its reception",
         "erased": f"its bytes were destroyed, as entry {item.erasure} explains; the archive recorded its reception",
     }[item.state]
-    counted = f"Custody events, each in the signed ledger: {len(item.events)}."
-    fields = f"Fields withheld: {item.withheld}, erased: {item.erased}."
-    return [f"{title}: {verdict}, {item.received_at}, in entry {item.received_index}. {counted} {fields}"]
+    counted = f"Custody events, each in the signed ledger: {len(item.events)}. Fields withheld: {item.withheld}"
+    return [
+        f"{title}: {verdict}, {item.received_at}, in entry {item.received_index}. {counted}, erased: {item.erased}."
+    ]
 
 
 def _problems(problems: Iterable[Problem]) -> list[str]:

@@ -18,9 +18,7 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Self
 
-CHUNK = 1 << 20
-MAX_FILES = 1_000_000
-MAX_HEADER_READ = 256 << 20  # the central directory of a zip
+CHUNK, MAX_FILES, MAX_HEADER_READ = 1 << 20, 1_000_000, 256 << 20  # the last: the central directory of a zip
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]([A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?\Z")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|\Z)", re.IGNORECASE)
@@ -87,15 +85,12 @@ class Source:
         if len(self.files) + len(self.unsafe) >= MAX_FILES:
             raise BundleError(f"has more than {MAX_FILES} files")
         if not safe_path(path):
-            self._refuse(path, "has a name that is not safe in a bundle")
+            self.unsafe.append((path, "unsafe-path", "has a name that is not safe in a bundle"))
         elif path.lower() in self._folded:
             self.unsafe.append((path, "path-duplicate", "is there twice"))
         else:
             self._folded.add(path.lower())
             self.files[path] = size
-
-    def _refuse(self, path: str, why: str) -> None:
-        self.unsafe.append((path, "unsafe-path", why))
 
     def _strip_top(self) -> str:
         """Archives usually hold the bundle as one folder: forget its name. Returns the prefix left out."""
@@ -123,7 +118,7 @@ class _Folder(Source):
                     elif stat.S_ISDIR(status.st_mode) and safe_path(path):
                         folders.append(path + "/")
                     else:
-                        self._refuse(path, "is a link, a device or a folder with an unsafe name")
+                        self.unsafe.append((path, "unsafe-path", "is a link, a device or an unsafely named folder"))
 
     def open(self, path: str) -> IO[bytes]:
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -154,9 +149,9 @@ class _Zip(Source):
                 raise BundleError("has overlapping or misnamed members")
             end = info.header_offset + 30 + info.compress_size
             if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                self._refuse(name, "is encrypted or compressed in an unknown way")
+                self.unsafe.append((name, "unsafe-path", "is encrypted or compressed in an unknown way"))
             elif mode and not stat.S_ISREG(mode) and stat.S_IFMT(mode):
-                self._refuse(name, "is a link or a device")
+                self.unsafe.append((name, "unsafe-path", "is a link or a device"))
             else:
                 self._add(name, info.file_size)
         self._top = self._strip_top()
@@ -171,18 +166,13 @@ class _Zip(Source):
 
 def open_source(path: Path) -> Source:
     """The bundle at a path: a folder, or a file that is a zip. Raises BundleError."""
+    if path.is_dir():
+        return _Folder(path)
+    if not path.is_file():
+        raise BundleError("is neither a folder nor a file")
+    file = _Capped(path, "rb")
     try:
-        if path.is_dir():
-            return _Folder(path)
-        if not path.is_file():
-            raise BundleError("is neither a folder nor a file")
-        file = _Capped(path, "rb")
-        try:
-            return _Zip(file)
-        except BaseException:
-            file.close()
-            raise
-    except BundleError:
-        raise
+        return _Zip(file)
     except Exception as problem:  # zipfile raises a dozen types for damaged archives
+        file.close()
         raise BundleError(f"cannot be read ({type(problem).__name__}: {str(problem)[:100]})") from None

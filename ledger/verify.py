@@ -5,11 +5,10 @@ Never raises for what a bundle holds: whatever is malformed becomes a problem wi
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from ledger import bag
 from ledger.anchor import MAX_RESPONSE_BYTES, parse_response
@@ -28,8 +27,7 @@ from ledger.source import BundleError, Source, open_source
 MAX_VKEY_BYTES, MAX_KEYS = 4096, 16
 
 
-@dataclass(frozen=True)
-class Trust:
+class Trust(NamedTuple):
     """Whom the reader trusts: keys from outside, a policy, and whether a key is asked for at all."""
 
     keys: Sequence[Ed25519Verifier] = ()
@@ -77,24 +75,19 @@ def verify_log(path: Path, trust: Trust | None = None) -> Report:
     try:
         with open_source(path) as source:
             check, report.files = Check(source, report), len(source.files)
-            note = check.read("checkpoint", MAX_NOTE_BYTES)
-            what = "is not a checkpoint"
-            head = None
-            if note is not None:
-                head = check.attempt("checkpoint", "checkpoint-malformed", what, read_checkpoint, note)
-            if note is not None and head is not None:
-                report.checkpoint = head
-                check_trust(report, "checkpoint", note, trust or Trust(require_key=True), _leads_nowhere)
+            note = check.read("checkpoint", MAX_NOTE_BYTES) or b""
+            code, what = "checkpoint-malformed", "is not a checkpoint"
+            head = report.checkpoint = check.attempt("checkpoint", code, what, read_checkpoint, note)
+            if head:
+                check_trust(report, "checkpoint", note, trust or Trust(), lambda _: False)
                 report.trust = "unknown" if report.trust == "first use" else report.trust
-                report.log = head.size if check_log(check.read, check.tell, "", head) else None
+                report.log = head.size if check_log(check, "", head) else None
     except BundleError as problem:
         report.tell("bundle", problem.code, str(problem))
     return report
 
 
-def check_trust(
-    report: Report, where: str, note: bytes, trust: Trust, leads: Callable[[Collection[str]], bool]
-) -> None:
+def check_trust(report: Report, where: str, note: bytes, trust: Trust, leads: Callable[[list[str]], bool]) -> None:
     """Hold a valid head against the reader's keys and policy. `leads`: whether these vkeys lead to the head."""
     assert report.checkpoint is not None
     origin, own = report.checkpoint.origin, {key.vkey for key in report.keys}
@@ -113,10 +106,6 @@ def check_trust(
             report.tell(where, "cosignature-invalid", fault)
 
 
-def _leads_nowhere(vkeys: Collection[str]) -> bool:
-    return False
-
-
 def _signed(note: bytes, key: Ed25519Verifier) -> bool:
     try:
         return bool(open_checkpoint(note, [key]))
@@ -127,19 +116,17 @@ def _signed(note: bytes, key: Ed25519Verifier) -> bool:
 def parse_vkeys(data: bytes) -> list[Ed25519Verifier]:
     """The keys of a vkey file. Raises NoteError or UnicodeError."""
     keys = [decode_vkey(line) for line in data.decode("utf-8").split("\n")[:-1]]
-    if "".join(f"{key.vkey}\n" for key in keys).encode() != data or not 1 <= len(keys) <= MAX_KEYS:
-        raise NoteError(f"not 1 to {MAX_KEYS} lines")
-    if len({key.name for key in keys}) > 1 or len({key.vkey for key in keys}) < len(keys):
-        raise NoteError("a key is there twice or of another name")
+    whole = "".join(f"{key.vkey}\n" for key in keys).encode() == data and len({key.vkey for key in keys}) == len(keys)
+    if not whole or not 1 <= len(keys) <= MAX_KEYS or len({key.name for key in keys}) > 1:
+        raise NoteError(f"not 1 to {MAX_KEYS} lines, each with another key of one name")
     return keys
 
 
 def _check_head(check: Check) -> None:
     check.keys = check.parse(bag.VKEY, MAX_VKEY_BYTES, "vkey-malformed", parse_vkeys) or []
     note = check.read(bag.CHECKPOINT, MAX_NOTE_BYTES)
-    head = None if note is None else check.head(bag.CHECKPOINT, note)
     check.note = note or b""
-    check.report.checkpoint = head
+    head = check.report.checkpoint = None if note is None else check.head(bag.CHECKPOINT, note)
     check.report.keys = [Key(key.vkey, signed=head is not None and key in head.signed_by) for key in check.keys]
 
 
@@ -172,31 +159,25 @@ def _check_entries(check: Check) -> None:
 
 
 def _check_anchors(check: Check) -> None:
-    events = {event.index: event for event in check.events.values()}
-    for index in sorted(check.numbers["anchor"] & events.keys()):
-        path, event = bag.place("anchor", index), events[index]
-        data = check.read(path, MAX_RESPONSE_BYTES)
+    for event in sorted(check.events.values(), key=lambda event: event.index):
+        path, token = bag.place("anchor", event.index), event.fields.get("token")
+        data = check.read(path, MAX_RESPONSE_BYTES) if event.index in check.numbers["anchor"] else None
         if data is None:
             continue
-        token = event.fields.get("token")
-        stated = token if event.done("sanad/anchor") and isinstance(token, dict) else {}
+        stated: dict[str, Any] = token if event.done("sanad/anchor") and isinstance(token, dict) else {}
         size = stated.get("size")
-        if type(size) is not int or stated.get("sha256") != hashlib.sha256(data).hexdigest():
-            check.tell(path, "anchor-mismatch", "is not what its entry records")
-            size = None
+        recorded = type(size) is int and stated.get("sha256") == hashlib.sha256(data).hexdigest()
         stamp = check.attempt(path, "anchor-malformed", "is not a timestamp", parse_response, data)
-        if stamp is None or size is None:
-            continue
-        place, head = bag.place("head", size), check.report.checkpoint
-        note = check.note if head is not None and head.size == size else None
-        if place in check.source.files:
-            note = None
-            with contextlib.suppress(BundleError):  # told with the earlier heads
-                note = check.source.read(place, MAX_NOTE_BYTES)
-        if note is None or hashlib.new(stamp.algorithm, note).digest() != stamp.imprint:
-            check.tell(path, "anchor-mismatch", "is over something else than the head it is recorded for")
-            continue
-        check.report.anchors.append({"index": index, "size": size, "time": stamp.time})
+        head, note = bag.place("head", stated.get("size", 0)), None
+        if head in check.source.files:
+            note = check.read(head, MAX_NOTE_BYTES)
+        elif check.report.checkpoint and check.report.checkpoint.size == size:
+            note = check.note
+        over = stamp and note is not None and hashlib.new(stamp.algorithm, note).digest() == stamp.imprint
+        if not recorded or (stamp and not over):
+            check.tell(path, "anchor-mismatch", "is not what its entry records, or not over the head it states")
+        elif stamp:
+            check.report.anchors.append({"index": event.index, "size": size, "time": stamp.time})
 
 
 def _check_log(check: Check) -> None:
@@ -209,4 +190,4 @@ def _check_log(check: Check) -> None:
     note = check.read(own, MAX_NOTE_BYTES)
     if note is not None and note != check.note:
         check.tell(own, "checkpoint-mismatch", "is not the bundle's head")
-    check.report.log = head.size if check_log(check.read, check.tell, bag.LOG, head) else None
+    check.report.log = head.size if check_log(check, bag.LOG, head) else None

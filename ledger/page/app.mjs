@@ -152,6 +152,7 @@ const actions = {
     return true;
   },
   print: () => {
+    main.querySelector("[data-more]")?.click();
     for (const details of main.querySelectorAll("details")) details.open = true;
     print();
   },

@@ -13,7 +13,7 @@ export function itemList(report, words) {
   const draw = (items) => list.append(...items.map((item) => itemCard(item, report, words)));
   draw(ordered.slice(0, FIRST));
   const rest = ordered.slice(FIRST);
-  const more = rest.length > 0 && el("button", { class: "button", type: "button" }, words.count("showAll", rest.length));
+  const more = rest.length > 0 && el("button", { class: "button", type: "button", "data-more": true }, words.count("showAll", rest.length));
   if (more) {
     more.addEventListener("click", () => {
       more.remove();
@@ -41,7 +41,7 @@ function itemCard(item, report, words) {
       el("span", { class: `tag tag--${good ? "ok" : "danger"}` }, icon(good ? "check" : "cross"), words.say(good ? "itemVerified" : "itemNot")),
     ),
     item.problems.length > 0
-      ? el("ul", { class: "problems" }, item.problems.map(({ where, code }) => problemLine(item, where, code, words)))
+      ? el("ul", { class: "problems" }, problemLines(item, words))
       : el("p", {}, itemSentence(item, report, words)),
     item.state === "present" && file(item, words),
     counts(item, words),
@@ -49,9 +49,12 @@ function itemCard(item, report, words) {
   );
 }
 
-function problemLine(item, where, code, words) {
-  const elsewhere = where !== item.accession && bdi(plain(where), { class: "mono" });
-  return el("li", {}, elsewhere, el("span", {}, words.code(code)));
+/** Each once: both manifests tell of a changed file. */
+function problemLines(item, words) {
+  const told = new Map(item.problems.map(({ where, code }) => [`${where} ${code}`, [where, code]]));
+  return Array.from(told.values(), ([where, code]) =>
+    el("li", {}, where !== item.accession && bdi(plain(where), { class: "mono" }), el("p", {}, words.code(code))),
+  );
 }
 
 function itemSentence(item, report, words) {

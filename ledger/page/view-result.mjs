@@ -221,7 +221,7 @@ function keyLine(key, report, words) {
   const several = report.keys.length > 1;
   const notes = [
     several && key.from === null && words.say("keyRefused"),
-    several && key.from !== null && words.say("keyFrom", { n: words.number(key.from) }),
+    several && key.from > 0n && words.say("keyFrom", { n: words.number(key.from) }),
     key.until !== null && words.say("keyUntil", { n: words.number(key.until) }),
     several && key.signed && words.say("keySigned"),
   ].filter(Boolean);

@@ -50,7 +50,7 @@ export const EN = {
     checkedAt: "Checked on {date} by the clock of this computer",
     exitCode: "Exit code {n}, as the other verifier gives it",
     fingerprint: "Fingerprint of the key",
-    fingerprintCompare: "Compare it with the one the archive publishes or told you, by another way than this bundle came.",
+    fingerprintCompare: "Compare it with the one the archive publishes or told you, by another way than this came to you.",
     fingerprintSame: "Same as the one you gave",
     fingerprintOther: "Not the one you gave",
     fingerprintYours: "The one you gave",

@@ -55,7 +55,7 @@ export const FR = {
     checkedAt: "Vérifié le {date} selon l’horloge de cet ordinateur",
     exitCode: "Code de sortie {n}, celui que donne aussi l’autre vérificateur",
     fingerprint: "Empreinte de la clé",
-    fingerprintCompare: "Comparez-la avec celle que les archives publient ou vous ont dite, par un autre chemin que celui de ce lot.",
+    fingerprintCompare: "Comparez-la avec celle que les archives publient ou vous ont dite, par un autre chemin que celui par lequel ceci vous est parvenu.",
     fingerprintSame: "La même que celle que vous avez donnée",
     fingerprintOther: "Pas celle que vous avez donnée",
     fingerprintYours: "Celle que vous avez donnée",

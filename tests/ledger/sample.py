@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger import bag
-from ledger.bundle import BundleWriter, format_manifest
+from ledger.bundle import BundleWriter, Hasher, format_manifest
 from ledger.checkpoint import format_checkpoint
 from ledger.entry import commit, encode_entry, leaf_hash, parse_entry
 from ledger.grow import consistency_proof, inclusion_proof, new_tiles, root_from_tiles
@@ -254,7 +254,7 @@ def rewrite_manifests(root: Path) -> None:
     with open_source(root) as source:
         digests = {}
         for path in source.files:
-            hasher = bag.Hasher()
+            hasher = Hasher()
             for chunk in source.chunks(path):
                 hasher.update(chunk)
             digests[path] = hasher.digests()
@@ -267,7 +267,7 @@ def rewrite_manifests(root: Path) -> None:
         (root / f"manifest-{algorithm}.txt").write_bytes(format_manifest(algorithm, payload))
     tags = {}
     for path in bag.TAG_FILES:
-        hasher = bag.Hasher()
+        hasher = Hasher()
         hasher.update((root / path).read_bytes())
         tags[path] = hasher.digests()
     for algorithm in bag.ALGORITHMS:

@@ -8,10 +8,11 @@ from typing import Any
 import bagit
 import pytest
 
-from ledger.bundle import BundleWriter, safe_name, verifier_archive, zip_bundle
+from ledger.bundle import BundleWriter, safe_name, zip_bundle
 from ledger.checkpoint import format_checkpoint
 from ledger.entry import commit
 from ledger.grow import inclusion_proof, root_from_tiles
+from ledger.pack import verifier_archive
 from ledger.proof import format_proof
 from ledger.sign import Ed25519Signer, sign_note
 from ledger.source import BundleError, safe_path

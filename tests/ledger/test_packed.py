@@ -2,26 +2,34 @@
 
 import ast
 import io
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import types
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from ledger.bundle import MODULES, verifier_archive
+from ledger.pack import MODULES, verifier_archive
 from tests.ledger.sample import KINDS, write_bundle
+from tests.vectors.bundles import apply, compared_bundle
 
 MOST_LINES = 1500
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 LEDGER = Path(__file__).parent.parent.parent / "ledger"
 
 
-def members() -> dict[str, str]:
+SOURCES = [(LEDGER / f"{module}.py").read_text() for module in MODULES]
+
+
+def packed() -> str:
     with zipfile.ZipFile(io.BytesIO(verifier_archive())) as archive:
-        return {name: archive.read(name).decode() for name in archive.namelist()}
+        assert archive.namelist() == ["__main__.py"]
+        return archive.read("__main__.py").decode()
 
 
 def pythons() -> list[str]:
@@ -40,43 +48,84 @@ def runs(python: str) -> bool:
 
 
 def test_it_is_small_enough_to_read() -> None:
-    lines = {name: text.count("\n") for name, text in members().items()}
-    assert sum(lines.values()) <= MOST_LINES, lines
+    text = packed()
+    assert text.count("\n") <= MOST_LINES
+    assert max(map(len, text.splitlines())) <= 120
 
 
 def test_it_holds_what_verifies_and_nothing_that_writes_or_signs() -> None:
-    assert set(members()) == {"__main__.py", *(f"ledger/{module}.py" for module in MODULES)}
-    assert {"bundle", "grow", "sign"}.isdisjoint(MODULES)
+    assert {"bundle", "grow", "pack", "sign"}.isdisjoint(MODULES)
+    names = {node.name for node in ast.walk(ast.parse(packed())) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    assert {"verify_bundle", "verify_receipt", "verify_log", "parse_policy", "main"} <= names
+    assert {"encode_entry", "format_proof", "format_receipt", "sign_note", "BundleWriter"}.isdisjoint(names)
 
 
-def test_it_imports_the_standard_library_and_itself_alone() -> None:
+def test_it_imports_the_standard_library_alone() -> None:
     """`cryptography` is taken where it is there, inside a try."""
-    allowed = sys.stdlib_module_names | {"ledger", "cryptography"}
-    for name, text in members().items():
-        tree = ast.parse(text)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom):
-                assert (node.module or "").split(".")[0] in allowed, name
-                if (node.module or "").startswith("ledger."):
-                    assert node.module.split(".")[1] in MODULES, (name, node.module)
-            elif isinstance(node, ast.Import):
-                assert {alias.name.split(".")[0] for alias in node.names} <= allowed, name
+    for node in ast.walk(ast.parse(packed())):
+        if isinstance(node, ast.ImportFrom):
+            assert (node.module or "").split(".")[0] in sys.stdlib_module_names | {"cryptography"}
+        elif isinstance(node, ast.Import):
+            assert {alias.name for alias in node.names} <= sys.stdlib_module_names
 
 
-def test_what_is_packed_does_what_the_source_does() -> None:
-    """Nothing but docstrings, remarks and empty lines is left out."""
-    for name, text in members().items():
-        if name.startswith("ledger/"):
-            source = (LEDGER / name.removeprefix("ledger/")).read_text()
-            assert ast.dump(without_docstrings(text)) == ast.dump(without_docstrings(source)), name
+def test_its_modules_have_no_name_in_common() -> None:
+    """They become one module."""
+    seen: dict[str, int] = {}
+    for number, source in enumerate(SOURCES):
+        for top in ast.parse(source).body:
+            targets = (
+                top.targets if isinstance(top, ast.Assign) else [top.target] if isinstance(top, ast.AnnAssign) else []
+            )
+            names = {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
+            names |= {top.name} if isinstance(top, (ast.FunctionDef, ast.ClassDef)) else set()
+            for name in names:
+                assert seen.setdefault(name, number) == number, name
 
 
-def without_docstrings(text: str) -> ast.Module:
-    tree = ast.parse(text)
+def test_what_is_packed_is_what_the_sources_say() -> None:
+    """Nothing but docstrings, remarks, empty lines, imports and functions without a caller is left out."""
+    bodies = [body(source) for source in SOURCES]
+    kept = set(body(packed()))
+    told = [dumped for one in bodies for dumped in one]
+    left_out = [dumped for dumped in told if dumped not in kept]
+    assert kept <= set(told)
+    assert all(dumped.startswith("FunctionDef(name='") for dumped in left_out)
+    names = {dumped.split("'")[1] for dumped in left_out}
+    assert names == {"encode_entry", "verify_proof", *(f"format_{kind}" for kind in FORMATS), "_format"}
+
+
+FORMATS = ("checkpoint", "consistency", "proof", "receipt")
+
+
+def body(text: str) -> list[str]:
+    """The statements of a module, in one form: without docstrings, imports and the names of modules."""
+    tree = ast.parse(re.sub(r"\b(bag|ed25519)\.(?=[A-Za-z])", "", text))
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False):
             node.body = node.body[1:] or [ast.Pass()]
-    return tree
+    skipped = (ast.Import, ast.ImportFrom, ast.Pass)
+    return [
+        ast.dump(top) for top in tree.body if not isinstance(top, skipped) and "TYPE_CHECKING" not in ast.dump(top)[:60]
+    ]
+
+
+def test_it_gives_the_verdicts_of_the_package_on_every_vector(tmp_path: Path) -> None:
+    module = types.ModuleType("packed")
+    sys.modules["packed"] = module  # where dataclasses look for their module
+    exec(compile(packed(), "packed", "exec"), vars(module))
+    for kind in KINDS:
+        write_bundle(tmp_path / kind, kind)
+    rows = json.loads((LEDGER.parent / "tests/vectors/bundles.json").read_text())
+    for row in rows:
+        shutil.copytree(tmp_path / row["kind"], tmp_path / "changed")
+        apply(tmp_path / "changed", row["steps"])
+        policy = module.parse_policy(row["policy"].encode()) if row["policy"] else None
+        trust = module.Trust([module.decode_vkey(vkey) for vkey in row["vkeys"]], policy, row["require_key"])
+        told = compared_bundle(module.verify_bundle(tmp_path / "changed", trust))
+        assert told == {key: row[key] for key in told}, row["why"]
+        shutil.rmtree(tmp_path / "changed")
+    del sys.modules["packed"]
 
 
 @pytest.mark.parametrize("python", pythons())

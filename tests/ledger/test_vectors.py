@@ -142,7 +142,7 @@ def test_receipt_vectors_have_the_verdict_they_state() -> None:
 def whole(row: Any, key: str = "bytes") -> bytes:
     parts = [row[key], row.get("end", "")]
     start, end = (bytes.fromhex(part) if key == "bytes" else part.encode() for part in parts)
-    return start + b"a" * row.get("pad", 0) + end
+    return bytes(start + b"a" * row.get("pad", 0) + end)
 
 
 REFUSERS: dict[str, Any] = {

@@ -91,7 +91,7 @@ def receipts() -> Rows:
     vkey, opened = log.signer.vkey, {"object": log.opened[1]["object"]}
     good = json.loads(format_receipt(log.entries[1], opened, vkey, log.proof(1)))
     salt, value = log.opened[1]["object"]
-    other = {"salt": salt.hex(), "value": {**value, "size": value["size"] + 1}}
+    other: dict[str, Any] = {"salt": salt.hex(), "value": {**value, "size": value["size"] + 1}}
     described = json.loads(format_receipt(log.entries[2], {"to": log.opened[2]["to"]}, vkey, log.proof(2)))
     rotated = Sample("rotated")
     size, old = len(rotated.log.entries), min(rotated.heads)

@@ -14,13 +14,14 @@ from playwright.sync_api import Page as Tab
 
 import ledger.page
 from custody.vocabulary import Outcome, Type
-from ledger.bundle import verifier_archive, zip_bundle
+from ledger.bundle import BundleWriter, zip_bundle
 from ledger.note import fingerprint
+from ledger.pack import verifier_archive
 from ledger.page import page as build
 from ledger.receipt import format_receipt
 from tests.journeys.conftest import BROWSER_ARGUMENTS
 from tests.journeys.reading import complaints, too_wide
-from tests.ledger.sample import KEYS, Sample, write_bundle
+from tests.ledger.sample import KEYS, Log, Sample, item_id, write_bundle
 from tests.verifier.node import Page
 
 SOURCES = Path(ledger.page.__file__).parent
@@ -278,7 +279,46 @@ def test_a_receipt_and_the_file_it_is_for(opened: Open, folder: Path, tmp_path: 
     assert verdict(tab) == 2
 
 
-def test_the_check_can_be_stopped_and_done_by_keyboard(opened: Open, folder: Path) -> None:
+def test_a_long_check_shows_how_far_it_is_and_can_be_stopped(opened: Open, folder: Path, tmp_path: Path) -> None:
+    """Eight gigabytes do not fit into the memory of a page: they pass through it."""
+    long = tmp_path / "long"
+    write_bundle(long)
+    with (long / "data/items/SY-2025-000001/photograph.jpg").open("wb") as file:
+        file.truncate(8 << 30)
+    tab = opened()
+    drop(tab, long)
+    expect(tab.get_by_role("status")).to_have_text(re.compile(r"\d+(\.\d)? MB of 8\.6 GB"))
+    expect(tab.locator(".working")).to_contain_text("SY-2025-000001/photograph.jpg")
+    assert complaints(tab) == []
+    tab.get_by_role("button", name="Stop").click()
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Check a bundle of evidence")
+    drop(tab, folder / "bundle")
+    assert verdict(tab) == 0
+
+
+def test_many_items_are_drawn_in_parts(opened: Open, tmp_path: Path) -> None:
+    log, count = Log(), 130
+    with BundleWriter(tmp_path / "many") as writer:
+        for number in range(count):
+            data = f"item {number}".encode()
+            stated = {"sha256": hashlib.sha256(data).hexdigest(), "sha512": hashlib.sha512(data).hexdigest()}
+            subject = [{"kind": "item", "id": item_id(number)}]
+            log.record("ingestion", {"object": {**stated, "size": len(data)}, "subjects": subject}, blob="0" * 64)
+        writer.set_checkpoint(log.note(), log.signer.vkey)
+        for number in range(count):
+            row = {"id": item_id(number), "media_type": "text/plain", "events": [log.id_of(number)]}
+            writer.add_item(f"SY-{number}", "x.txt", [f"item {number}".encode()], row)
+            writer.add_entry(number, log.entries[number], log.proof(number), log.opened[number])
+        writer.finish()
+    tab = opened()
+    drop(tab, tmp_path / "many")
+    assert verdict(tab) == 0
+    expect(tab.locator("[data-accession]")).to_have_count(100)
+    tab.get_by_role("button", name="Show the remaining 30").click()
+    expect(tab.locator("[data-accession]")).to_have_count(count)
+
+
+def test_the_page_is_used_by_keyboard(opened: Open, folder: Path) -> None:
     tab = opened()
     with tab.expect_file_chooser() as chooser:
         tab.get_by_role("button", name="Choose a .zip or receipt").focus()
