@@ -14,7 +14,7 @@ from evidence import actions
 from evidence.models import Item
 from evidence.receipts import is_recorded
 from evidence.receipts import receipt as receipt_of
-from ledger.bundle import verifier_archive
+from ledger.pack import verifier_archive
 
 
 @never_cache

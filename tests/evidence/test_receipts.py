@@ -15,7 +15,7 @@ from custody.sequencer import drain
 from custody.signer import sign_head, vkey
 from evidence.models import Item
 from evidence.receipts import receipt, write_receipts
-from ledger.bundle import verifier_archive
+from ledger.pack import verifier_archive
 from tests import factories
 from tests.evidence.test_erasure import erased
 
