@@ -535,7 +535,7 @@ def test_an_empty_file_is_an_item_too(sender: Sender) -> None:
         ("%FF%FE.jpg", "%FF%FE.jpg"),
         ("", "unnamed"),
         ("%00%0A", "unnamed"),
-        ("%E2%80%AEgpj.exe", "gpj.exe"),
+        ("%E2%80%AEgpj.exe", "\u202egpj.exe"),
         ("100%25.jpg", "100%.jpg"),
     ],
 )
