@@ -49,12 +49,12 @@ def request_bundle(request: HttpRequest, case_id: UUID) -> HttpResponse:
 def bundle(request: HttpRequest, bundle_id: UUID) -> HttpResponse:
     """A bundle: how far it is, what is in it, how a stranger checks it."""
     found = _bundle(request, bundle_id)
+    ready = found.state == ExportState.READY
     context = {
         "bundle": found,
         "case": found.case_file,
         "unfinished": found.state in (ExportState.WAITING, ExportState.BUILDING),
-        "vkey": vkey(),
-        "fingerprint": fingerprint(vkey()),
+        "fingerprint": fingerprint(vkey()) if ready else "",
     }
     return render(request, "cases/bundle.html", context)
 

@@ -45,8 +45,10 @@ def _problems(connection: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
                 continue
             cursor.execute(
                 "SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls"
-                " OR EXISTS (SELECT FROM pg_auth_members WHERE member = pg_roles.oid) FROM pg_roles WHERE rolname = %s",
-                [name],
+                " OR EXISTS (SELECT FROM pg_auth_members WHERE member = pg_roles.oid"
+                " AND roleid <> ALL (SELECT oid FROM pg_roles AS lent WHERE rolname = ANY(%s)))"
+                " FROM pg_roles WHERE rolname = %s",
+                [list(roles.MEMBER_OF.get(kind, ())), name],
             )
             if cursor.fetchone()[0]:
                 yield Error(

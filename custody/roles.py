@@ -65,6 +65,8 @@ FUNCTIONS = {
     "custody_record_v1": "web",
     "custody_erase_v1": "web",
 }
+#: PostgreSQL's own roles that a role may be a member of: an erasure's worker takes dead rows out of tables.
+MEMBER_OF = {"web": ("pg_maintain",)}
 #: What web may do to the tables of other apps, and to what the framework keeps.
 OTHERS = "SELECT, INSERT, UPDATE, DELETE"
 KEPT = {"django_migrations": "SELECT"}

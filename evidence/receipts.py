@@ -13,8 +13,11 @@ from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
+from accounts.permissions import NotNow
 from custody.engine import opened
+from custody.keys import KeyProblem
 from custody.models import Event, EventSubject
 from custody.proof import Proof, proof_of
 from custody.signer import vkey
@@ -56,10 +59,16 @@ class Receipt:
 
 
 def receipt(item: Item) -> Receipt:
-    """The receipt of an item's reception as it stands now, with the file to keep. It holds no name and no title."""
+    """The receipt of an item's reception as it stands now, with the file to keep. It holds no name and no title.
+
+    Raises NotNow in the first moments of an archive, when its signer has made no key yet.
+    """
     event = reception_of(item)
     proof = proof_of(event.id)
-    key = vkey()
+    try:
+        key = vkey()
+    except KeyProblem:
+        raise NotNow(_("The ledger’s signer is not at work yet. Ask again in a moment.")) from None
     return Receipt(
         accession=item.accession,
         event_id=event.id,

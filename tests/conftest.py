@@ -64,6 +64,14 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
         cursor.execute(f"DROP DATABASE IF EXISTS {template}")
 
 
+@pytest.fixture
+def key_of_the_ledger(db: None) -> None:
+    """The signer was at work before: it has a key, and signed the ledger as it stood."""
+    from custody.signer import sign_head
+
+    sign_head()
+
+
 @pytest.fixture(autouse=True)
 def _no_memory_between_tests() -> Iterator[None]:
     """Throttles count in the cache; the signer remembers heads that the end of a test takes back."""

@@ -17,8 +17,8 @@ def test_every_operation_of_the_api_stands_on_its_page_with_what_it_takes() -> N
         assert f'id="{operation.id}"' in page
         assert "$ref" not in str(operation)
     [bundle] = [operation for operation in operations if operation.id == "bundles_create"]
-    assert [(value.name, value.place, value.type, value.required) for value in bundle.values] == [
-        ("case", "body", "uuid", True)
+    assert ("case", "body", "uuid", True) in [
+        (value.name, value.place, value.type, value.required) for value in bundle.values
     ]
 
 

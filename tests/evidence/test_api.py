@@ -149,9 +149,11 @@ def test_verifying_answers_with_outcome_and_steps(item: Item) -> None:
     assert Event.objects.filter(type=Type.VERIFY).count() == 1
 
 
+@pytest.mark.usefixtures("key_of_the_ledger")
 def test_a_receipt_is_given(item: Item) -> None:
     receipt = api(item.received_by).get(f"/api/v1/items/{item.accession}/receipt/").json()
-    assert (receipt["receipt"], receipt["accession"]) == ("sanad/v1", item.accession)
+    assert (receipt["format"], receipt["state"]) == ("sanad-receipt/1", "pending")
+    assert receipt["opened"]["object"]["value"]["accession"] == item.accession
 
 
 def test_a_token_that_may_only_read_writes_nothing(item: Item) -> None:

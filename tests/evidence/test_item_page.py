@@ -48,6 +48,7 @@ def test_opening_the_page_is_a_custody_event_once_in_five_minutes(item: Item) ->
     assert Event.objects.filter(type=Type.VIEW, agent_id=item.received_by_id).count() == 1
 
 
+@pytest.mark.usefixtures("key_of_the_ledger")
 def test_an_auditor_sees_the_proof_and_nothing_of_the_content(item: Item) -> None:
     actions.describe_item(
         by=item.received_by,

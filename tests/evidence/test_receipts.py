@@ -19,7 +19,7 @@ from ledger.pack import verifier_archive
 from tests import factories
 from tests.evidence.test_erasure import erased
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("key_of_the_ledger")]
 DATA = b"what the investigator sent"
 
 

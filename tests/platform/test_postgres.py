@@ -78,7 +78,9 @@ def test_a_cluster_made_before_there_were_roles_gets_them_at_its_next_start(clus
             "SELECT rolname::text, rolcanlogin, rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls"
             " FROM pg_roles WHERE rolname LIKE 'sanad%' ORDER BY rolname"
         ).fetchall()
-    assert rows == [(name, True, False) for name in ("sanad", "sanad_auditor", "sanad_sequencer", "sanad_web")]
+    assert rows == [
+        (name, True, False) for name in ("sanad", "sanad_auditor", "sanad_sequencer", "sanad_signer", "sanad_web")
+    ]
 
 
 def test_the_server_does_not_run_as_root(cluster: Cluster) -> None:

@@ -150,7 +150,7 @@ def test_each_process_has_its_own_database_role_and_the_ledger_is_kept_as_files(
             ).fetchall()
     finally:
         archive.stop()
-    assert {name for (name,) in rows} == {"sanad_web", "sanad_sequencer", "sanad_auditor"}
+    assert {name for (name,) in rows} == {"sanad_web", "sanad_sequencer", "sanad_signer", "sanad_auditor"}
 
 
 def test_an_archive_that_was_killed_starts_again(data: Path) -> None:
