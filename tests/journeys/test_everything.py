@@ -20,8 +20,9 @@ def send_all(page: Page, count: int) -> None:
     page.get_by_role("button", name="Send all").click()
     over = page.locator("[data-queue] > li:is([data-state=held], [data-state=duplicate], [data-state=asking])")
     expect(over).to_have_count(count, timeout=ALL_MS)
-    for button in page.locator("[data-queue] > li[data-state=asking] [data-act=anyway]").all():
-        button.click()
+    asking = page.locator("[data-queue] > li[data-state=asking] [data-act=anyway]")
+    while asking.count():
+        asking.first.click()
     held = page.locator("[data-queue] > li:is([data-state=held], [data-state=duplicate])")
     expect(held).to_have_count(count, timeout=ALL_MS)
 
