@@ -36,7 +36,9 @@ def attack(name: str) -> Callable[[Callable[[Stage], Played]], Callable[[Stage],
 
 @attack("a row is changed by SQL injected into the web server")
 def by_the_web_role(stage: Stage) -> Played:
-    return Played("denied", lambda: _refusal(stage, f"{ROLE}_web", f"UPDATE custody_event SET type = 'x' WHERE id = {_EVENT}"))
+    return Played(
+        "denied", lambda: _refusal(stage, f"{ROLE}_web", f"UPDATE custody_event SET type = 'x' WHERE id = {_EVENT}")
+    )
 
 
 @attack("a row is changed by the tables' owner, triggers left on")
@@ -72,7 +74,9 @@ def truncated(stage: Stage) -> Played:
 def truncated_with_care(stage: Stage) -> Played:
     size = stage.size - 3
     with stage.copies.superuser() as session:
-        session.execute("DELETE FROM custody_event WHERE id IN (SELECT event_id FROM custody_entry WHERE index >= %s)", [size])
+        session.execute(
+            "DELETE FROM custody_event WHERE id IN (SELECT event_id FROM custody_entry WHERE index >= %s)", [size]
+        )
         session.execute("DELETE FROM custody_entry WHERE index >= %s", [size])
         session.execute("UPDATE custody_tile SET hashes = substr(hashes, 1, %s) WHERE level = 0", [size * HASH_BYTES])
         session.execute("DELETE FROM custody_checkpoint WHERE size > %s", [size])
@@ -96,7 +100,9 @@ def rewritten(stage: Stage) -> Played:
     with stage.copies.superuser() as session:
         session.execute("UPDATE custody_event SET at = '2024-01-01Z', entry = %s WHERE id = %s", [entry, event_id])
         session.execute("UPDATE custody_eventsubject SET at = '2024-01-01Z' WHERE event_id = %s", [event_id])
-        session.execute("UPDATE custody_entry SET entry = %s, leaf_hash = %s WHERE index = %s", [entry, leaf_hash(entry), ENTRY])
+        session.execute(
+            "UPDATE custody_entry SET entry = %s, leaf_hash = %s WHERE index = %s", [entry, leaf_hash(entry), ENTRY]
+        )
         session.execute(_TILE)
     return Played(f"entry {ENTRY}")
 
@@ -104,7 +110,9 @@ def rewritten(stage: Stage) -> Played:
 @attack("one bit of a tile is flipped")
 def tile_flipped(stage: Stage) -> Played:
     bit = ENTRY * HASH_BYTES * 8
-    stage.copies.execute(f"UPDATE custody_tile SET hashes = set_bit(hashes, {bit}, 1 - get_bit(hashes, {bit})) WHERE level = 0")
+    stage.copies.execute(
+        f"UPDATE custody_tile SET hashes = set_bit(hashes, {bit}, 1 - get_bit(hashes, {bit})) WHERE level = 0"
+    )
     return Played("tile 0/0")
 
 
@@ -183,10 +191,12 @@ def act_forged(stage: Stage) -> Played:
 @attack("the stored bytes of two items are exchanged in their records")
 def blobs_swapped(stage: Stage) -> Played:
     one, other = stage.items[0], stage.items[1]
-    stage.copies.execute(
-        "UPDATE evidence_item SET blob_id = CASE id WHEN %s THEN %s::uuid ELSE %s::uuid END WHERE id IN (%s, %s)",
-        one.pk, other.blob_id, one.blob_id, one.pk, other.pk,
-    )  # fmt: skip
+    with stage.copies.superuser() as session:
+        session.execute("ALTER TABLE evidence_item DROP CONSTRAINT evidence_item_blob_id_key")
+        for item, blob in ((one.pk, other.blob_id), (other.pk, one.blob_id)):
+            session.execute("UPDATE evidence_item SET blob_id = %s WHERE id = %s", [blob, item])
+        session.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        session.execute("ALTER TABLE evidence_item ADD CONSTRAINT evidence_item_blob_id_key UNIQUE (blob_id)")
     return Played(one.accession)
 
 
@@ -247,7 +257,9 @@ def check_dated(stage: Stage) -> Played:
 
 @attack("a consent is widened in its record")
 def consent_widened(stage: Stage) -> Played:
-    stage.copies.execute("UPDATE witnesses_consent SET purposes = array_append(purposes, 'media') WHERE id = %s", stage.consent)
+    stage.copies.execute(
+        "UPDATE witnesses_consent SET purposes = array_append(purposes, 'media') WHERE id = %s", stage.consent
+    )
     return Played(f"consent {stage.consent}: purposes")
 
 
@@ -259,10 +271,11 @@ def old_tables(stage: Stage) -> Played:
         names = [name for (name,) in session.execute(tables).fetchall()]
         for name in names:
             session.execute(f'DELETE FROM "{name}"')
-            with source.cursor().copy(f'COPY "{name}" TO STDOUT (FORMAT BINARY)') as given:
-                with session.cursor().copy(f'COPY "{name}" FROM STDIN (FORMAT BINARY)') as taken:
-                    for data in given:
-                        taken.write(data)
+            given = source.cursor().copy(f'COPY "{name}" TO STDOUT (FORMAT BINARY)')
+            taken = session.cursor().copy(f'COPY "{name}" FROM STDIN (FORMAT BINARY)')
+            with given as rows, taken as copied:
+                for data in rows:
+                    copied.write(data)
     return Played("went backwards")
 
 
@@ -315,4 +328,3 @@ def _forge(stage: Stage, type: Type, *, queued: bool, commitments: dict[str, byt
         if queued:
             session.execute("INSERT INTO custody_pending (event_id, created_at) VALUES (%s, %s)", [made, at])
     return made
-

@@ -115,7 +115,9 @@ class Copies:
             )
 
 
-_GUARDED = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename ~ '^(custody|evidence|witnesses)_'"
+_GUARDED = (
+    "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename ~ '^(custody|evidence|witnesses)_'"
+)
 _TRIGGERS = """
     SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'D'
 """

@@ -73,13 +73,16 @@ def play(stage: Stage, attacks: list[Attack]) -> Iterator[Outcome]:
     yield Outcome(UNTOUCHED, found is None, found.by if found else "", found.said if found else "", _since(started))
     for attack in attacks:
         stage.copies.put_back(WHOLE)
-        done = attack.play(stage)
+        try:
+            done = attack.play(stage)
+        except Exception as problem:  # told as one that was not caught, and the other attacks are played all the same
+            said = f"it could not be played: {type(problem).__name__}: {problem}"
+            yield Outcome(attack.name, False, "", said, 0.0)
+            continue
         started = time.monotonic()
         found = done.look() if done.look else watch(stage)
         named = found is not None and done.names in found.said
-        yield Outcome(
-            attack.name, named, found.by if found else "", found.said if found else "", _since(started)
-        )
+        yield Outcome(attack.name, named, found.by if found else "", found.said if found else "", _since(started))
 
 
 UNTOUCHED = "nothing: an untouched copy"

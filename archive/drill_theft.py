@@ -150,7 +150,9 @@ def receipt_whole(stage: Stage) -> Played:
 @attack("a bundle is forged: another exhibit, and manifests that fit it")
 def bundle_payload(stage: Stage) -> Played:
     folder = _bundle_copy(stage)
-    exhibit = max((path for path in folder.rglob("*.txt") if "items" in path.parts), key=lambda path: path.stat().st_size)
+    exhibit = max(
+        (path for path in folder.rglob("*.txt") if "items" in path.parts), key=lambda path: path.stat().st_size
+    )
     exhibit.write_bytes(exhibit.read_bytes() + b"What was never said.\n")
     _write_manifests(folder)
     return Played("", lambda: _of_a_reader("bundle verifier", verify_bundle(folder, _trusting(stage))))
@@ -278,5 +280,3 @@ def _write_manifests(folder: Path) -> None:
     for name in TAG_MANIFESTS:
         algorithm = name.removeprefix("tagmanifest-").removesuffix(".txt")
         (folder / name).write_bytes(format_manifest(algorithm, tags))
-
-
