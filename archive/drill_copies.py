@@ -224,7 +224,8 @@ def _bundle(team: Team, item: Item, home: Path) -> Path:
     _write(packed, blobs.read_blob(bundle.blob))
     with zipfile.ZipFile(packed) as opened:
         opened.extractall(folder)
-    return folder
+    (unpacked,) = folder.iterdir()
+    return unpacked
 
 
 def _signed() -> None:

@@ -27,7 +27,7 @@ from custody.models import Correspondence
 from custody.sequencer import drain
 from custody.signer import sign_head
 from custody.vocabulary import Type
-from ledger.bag import TAG_FILES, TAG_MANIFESTS, digests_of
+from ledger.bag import CHECKPOINT, TAG_FILES, TAG_MANIFESTS, VKEY, digests_of
 from ledger.bundle import format_manifest
 from ledger.checkpoint import format_checkpoint
 from ledger.disclosure import parse_openings
@@ -150,9 +150,7 @@ def receipt_whole(stage: Stage) -> Played:
 @attack("a bundle is forged: another exhibit, and manifests that fit it")
 def bundle_payload(stage: Stage) -> Played:
     folder = _bundle_copy(stage)
-    exhibit = max(
-        (path for path in folder.rglob("*.txt") if "items" in path.parts), key=lambda path: path.stat().st_size
-    )
+    (exhibit,) = (path for path in (folder / "data" / "items").rglob("*") if path.is_file())
     exhibit.write_bytes(exhibit.read_bytes() + b"What was never said.\n")
     _write_manifests(folder)
     return Played("", lambda: _of_a_reader("bundle verifier", verify_bundle(folder, _trusting(stage))))
@@ -161,13 +159,15 @@ def bundle_payload(stage: Stage) -> Played:
 @attack("a bundle is forged: its head signed by a key of the forger's")
 def bundle_head(stage: Stage) -> Played:
     folder = _bundle_copy(stage)
-    checkpoint = folder / "data" / "ledger" / "checkpoint"
+    was = (folder / CHECKPOINT).read_bytes()
     forger = Ed25519Signer(settings.SANAD_ORIGIN, b"\7" * 32)
-    checkpoint.write_text(sign_note(checkpoint.read_text().split("\n\n")[0] + "\n", forger))
-    for told in (folder / "data" / "ledger").glob("*vkey*"):
-        told.write_text(forger.vkey + "\n")
+    note = sign_note(was.decode().partition("\n\n")[0] + "\n", forger).encode()
+    for path in (folder / "data" / "ledger").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes().replace(was, note))
+    (folder / VKEY).write_text(f"{forger.vkey}\n")
     _write_manifests(folder)
-    return Played("checkpoint", lambda: _of_a_reader("bundle verifier", verify_bundle(folder, _trusting(stage))))
+    return Played("trusted key", lambda: _of_a_reader("bundle verifier", verify_bundle(folder, _trusting(stage))))
 
 
 def _sign_another(stage: Stage, *, after: bool) -> None:
