@@ -14,9 +14,9 @@ from uuid import uuid4
 
 from django.conf import settings
 
-from archive.drill_attacks import attack
+from archive.drill_attacks import ATTACKS, attack
 from archive.drill_copies import EARLY, WHOLE, Stage
-from archive.drill_insider import Caught, Played, watch
+from archive.drill_insider import Attack, Caught, Played, watch
 from custody import signer, signer_state
 from custody.correspondence import with_partner
 from custody.cosigners import ask_cosigners
@@ -139,7 +139,7 @@ def receipt_whole(stage: Stage) -> Played:
     stated = stated | {"sha256": "0" * 64}
     made = encode_entry(
         origin=entry.origin, event_id=entry.event_id, ts=entry.ts, type=entry.type, outcome=entry.outcome,
-        blob=entry.blob, commitments=entry.commitments | {"object": commit(salt, "object", stated)},
+        blob=entry.blob, commitments=dict(entry.commitments) | {"object": commit(salt, "object", stated)},
     )  # fmt: skip
     forger = Ed25519Signer(settings.SANAD_ORIGIN, b"\7" * 32)
     note = sign_note(format_checkpoint(settings.SANAD_ORIGIN, 1, leaf_hash(made)), forger)
@@ -170,6 +170,11 @@ def bundle_head(stage: Stage) -> Played:
     return Played("trusted key", lambda: _of_a_reader("bundle verifier", verify_bundle(folder, _trusting(stage))))
 
 
+def all_attacks() -> list[Attack]:
+    """Every attack there is, in the order in which they are played."""
+    return list(ATTACKS)
+
+
 def _sign_another(stage: Stage, *, after: bool) -> None:
     """A head over another root with the ledger's own key, chained as the signer would."""
     state = signer_state.read()
@@ -195,7 +200,7 @@ def _sign_another(stage: Stage, *, after: bool) -> None:
 
 def _at_another_time(stage: Stage, away: timedelta) -> Caught | None:
     right = signer.now
-    signer.now = lambda: right() + away  # type: ignore[assignment]  # the machine's own clock is not the drill's to set
+    signer.now = lambda: right() + away  # the machine's own clock is not the drill's to set
     try:
         return watch(stage)
     finally:

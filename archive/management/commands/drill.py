@@ -14,8 +14,11 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.test.utils import override_settings
 
-from archive import data_folder, drill_erasure, postgres
+from archive import data_folder, drill_erasure, drill_restore, postgres
 from archive.canaries import Canary, Hit
+from archive.drill_copies import prepare
+from archive.drill_insider import play
+from archive.drill_theft import all_attacks
 
 FAILED = 1
 
@@ -26,11 +29,12 @@ class Command(BaseCommand):
     help = (
         "Play a drill in an archive of its own. `erasure`: plant canaries, erase by two persons, search everything. "
         "`insider`: attack it as the database's superuser and with stolen files, and tell what caught each attack. "
-        "Exits 1 when something is found where nothing may be, or an attack is not caught."
+        "`restore`: put back an older backup of the database, and the ledger's newer entries from its export. "
+        "Exits 1 when something is found where nothing may be, an attack is not caught, or a restore goes wrong."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", choices=["erasure", "insider"])
+        parser.add_argument("name", choices=["erasure", "insider", "restore"])
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
         parser.add_argument("--inside", metavar="FOLDER", help="play in this very archive, which must be empty")
 
@@ -40,7 +44,8 @@ class Command(BaseCommand):
             plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # pages without set_up's files
             with override_settings(STORAGES=settings.STORAGES | {"staticfiles": plain}):
                 call_command("migrate", interactive=False, verbosity=0)
-                {"erasure": self._erasure, "insider": self._insider}[name](Path(options["inside"]))
+                plays = {"erasure": self._erasure, "insider": self._insider, "restore": self._restore}
+                plays[name](Path(options["inside"]))
             return
         with tempfile.TemporaryDirectory(prefix="sanad-drill-") as made:
             home = Path(made)
@@ -49,7 +54,8 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(result, ensure_ascii=False, indent=1))
         else:
-            {"erasure": self._tell_erasure, "insider": self._tell_insider}[name](result)
+            tells = {"erasure": self._tell_erasure, "insider": self._tell_insider, "restore": self._tell_restore}
+            tells[name](result)
         if result["failed"]:
             raise CommandError("The drill failed.", returncode=FAILED)
 
@@ -84,14 +90,13 @@ class Command(BaseCommand):
         return result
 
     def _insider(self, home: Path) -> None:
-        from archive import drill_theft  # registers its attacks after the others
-        from archive.drill_attacks import ATTACKS
-        from archive.drill_copies import prepare
-        from archive.drill_insider import play
-
-        assert drill_theft.attack
-        told = [asdict(outcome) for outcome in play(prepare(home), ATTACKS)]
+        told = [asdict(outcome) for outcome in play(prepare(home), all_attacks())]
         self._keep(home, {"attacks": told, "failed": not all(one["caught"] for one in told)})
+
+    def _restore(self, home: Path) -> None:
+        steps, lost = drill_restore.play(prepare(home))
+        told = [asdict(step) for step in steps]
+        self._keep(home, {"steps": told, "lost": asdict(lost), "failed": not all(step.good for step in steps)})
 
     def _erasure(self, home: Path) -> None:
         """Runs in the drill's own archive; leaves a result for the process that searches the stopped database."""
@@ -126,6 +131,20 @@ class Command(BaseCommand):
             f"{len(result['attacks']) - 1} attacks, {len(missed)} not caught. Seconds from the end of the act, the "
             "watcher asked at once; by itself the signer looks every second, the scrub every hour."
         )
+
+    def _tell_restore(self, result: dict[str, Any]) -> None:
+        for step in result["steps"]:
+            self.stdout.write(f"{'ok' if step['good'] else 'WRONG':6} {step['name']}")
+            if step["said"]:
+                self.stdout.write(f"           {step['said']}")
+        lost = result["lost"]
+        self.stdout.write(
+            f"Lost with the newer database: {lost['values']} sealed values of {lost['entries']} entries, "
+            f"{lost['items']} items, and whatever other rows were written since the backup. Of the entries' events there is left what "
+            "their entries say: type, time, outcome, and commitments that whoever holds the values can still open."
+        )
+        for kind, count in lost["events"].items():
+            self.stdout.write(f"    {count:4} {kind}")
 
     @staticmethod
     def _count(result: dict[str, Any], place: str, size: int, hits: list[Hit], *, covered: bool) -> None:
