@@ -79,7 +79,7 @@ def play(stage: Stage) -> tuple[list[Step], Lost]:
     steps.append(Step("asked again it changes nothing", again.event_id is None, f"{again.stop} entries are stored"))
     lost = Lost(
         entries=done.stop - done.start,
-        values=values - Disclosure.objects.exclude(event_id=done.event_id).count(),
+        values=values - Disclosure.objects.exclude(event_id__in=[done.event_id or NOBODY]).count(),
         items=items - Item.objects.count(),
         events=dict(sorted(done.lost.items())),
     )

@@ -13,6 +13,7 @@ Verification tells each lost value from then on; nothing here makes a loss look 
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ from custody.engine import Agent, acting, record
 from custody.key_changes import ledger_subject
 from custody.leaves import Peaks
 from custody.log_files import exported_entries, exported_head, exported_heads
-from custody.models import Checkpoint, Event
+from custody.models import Checkpoint, Entry, Event
 from custody.sequencer import BATCH, LOCK, append, entries, tree_size
 from custody.verify import check_checkpoint
 from custody.vocabulary import Type
@@ -81,9 +82,9 @@ def _heads(folder: Path) -> list[Checkpoint]:
             check_checkpoint(row)
         except ValueError as problem:
             raise _refused(f"the exported {problem}") from None
-        if row.number != number or signer.link(chain, row.note, row.signed_at) != row.chain:
+        if row.number != number or signer.link(chain, row.note, row.signed_at) != bytes(row.chain):
             raise _refused(f"the exported checkpoint {number} does not follow the one before it")
-        chain = row.chain
+        chain = bytes(row.chain)
     told = ledger_keys.published_head()
     known = rows[told.count - 1].chain if told is not None and 0 < told.count <= len(rows) else b""
     if not rows or (told is not None and known != told.chain):
@@ -103,7 +104,7 @@ def _put_back(folder: Path, start: int, newest: Checkpoint) -> tuple[int, Counte
     if head is None or head.size < start or (head.size, head.root) != (newest.size, bytes(newest.root)):
         raise _refused(f"the export has {head.size if head else 0} signed entries, {start} are stored")
     tree, lost, batch = Peaks(), Counter[str](), list[tuple[UUID, bytes]]()
-    stored = iter(entries(0, start))
+    stored = _stored(start)
     for data in exported_entries(folder):
         index = tree.size
         tree.add(leaf_hash(data))
@@ -120,6 +121,12 @@ def _put_back(folder: Path, start: int, newest: Checkpoint) -> tuple[int, Counte
     if (tree.size, tree.root()) != (head.size, head.root):
         raise _refused("the exported entries do not lead to the exported head")
     return tree.size, lost
+
+
+def _stored(size: int) -> Iterator[Entry]:
+    """The stored entries, a batch read whole at a time: a refusal leaves no cursor of the database open."""
+    for first in range(0, size, BATCH):
+        yield from list(entries(first, min(first + BATCH, size)))
 
 
 def _event(index: int, data: bytes, lost: Counter[str]) -> UUID:

@@ -76,6 +76,7 @@ def test_what_was_signed_stands_again_to_the_byte_and_the_signer_goes_on(tmp_pat
     head = sign_head()
     assert head is not None
     assert (head.size, head.number) == (10, 4)
+    assert done.event_id is not None
     assert Event.objects.get(pk=done.event_id).type == Type.REPLAY
     assert export(tmp_path) == 10
 

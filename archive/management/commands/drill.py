@@ -140,8 +140,9 @@ class Command(BaseCommand):
         lost = result["lost"]
         self.stdout.write(
             f"Lost with the newer database: {lost['values']} sealed values of {lost['entries']} entries, "
-            f"{lost['items']} items, and whatever other rows were written since the backup. Of the entries' events there is left what "
-            "their entries say: type, time, outcome, and commitments that whoever holds the values can still open."
+            f"{lost['items']} items, and whatever other rows were written since the backup. Of the entries' events "
+            "there is left what their entries say: type, time, outcome, and commitments that whoever holds the values "
+            "can still open."
         )
         for kind, count in lost["events"].items():
             self.stdout.write(f"    {count:4} {kind}")
