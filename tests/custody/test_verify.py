@@ -232,6 +232,27 @@ def test_several_faults_are_all_named() -> None:
     ]
 
 
+def test_an_event_that_commits_to_nobody_is_not_one_this_archive_recorded() -> None:
+    """Whoever adds rows to the queue needs no key for it, and may name a colleague in them."""
+    signed_ledger(1)
+    made, at = uuid4(), datetime(2025, 3, 10, tzinfo=UTC)
+    entry = encode_entry(
+        origin=settings.SANAD_ORIGIN,
+        event_id=made.hex,
+        ts="2025-03-10T00:00:00.000Z",
+        type="displaying",
+        outcome="success",
+        blob=None,
+        commitments={},
+    )
+    Event.objects.create(id=made, type="displaying", outcome="success", at=at, agent_id=uuid4(), entry=entry)
+    Pending.objects.create(event_id=made)
+    drain()
+    sign_head()
+    what = "does not commit to its {}: it is not one that this archive recorded"
+    assert sorted(found()) == [f"entry 1: {what.format(field)}" for field in ("agent", "subjects")]
+
+
 def test_memory_stays_flat_however_long_the_ledger_is() -> None:
     def peak() -> int:
         tracemalloc.start()
