@@ -24,11 +24,11 @@ ENTRY = 7  # the entry that most attacks are about
 _EVENT = f"(SELECT event_id FROM custody_entry WHERE index = {ENTRY})"
 
 
-def attack(name: str) -> Callable[[Callable[[Stage], Played]], Callable[[Stage], Played]]:
+def attack(name: str, *, known: bool = False) -> Callable[[Callable[[Stage], Played]], Callable[[Stage], Played]]:
     """Put a function among the attacks, in the order of the file."""
 
     def add(play: Callable[[Stage], Played]) -> Callable[[Stage], Played]:
-        ATTACKS.append(Attack(name, play))
+        ATTACKS.append(Attack(name, play, known))
         return play
 
     return add

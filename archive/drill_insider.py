@@ -47,10 +47,14 @@ class Played:
 
 @dataclass(frozen=True)
 class Attack:
-    """One scripted attack, in words, and the function that plays it on the copy that stands."""
+    """One scripted attack, in words, and the function that plays it on the copy that stands.
+
+    `known`: docs/threat-model.md says that nothing within the archive shows it. It is played all the same.
+    """
 
     name: str
     play: Callable[[Stage], Played]
+    known: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class Outcome:
     by: str
     said: str
     seconds: float
+    known: bool = False
 
 
 def play(stage: Stage, attacks: list[Attack]) -> Iterator[Outcome]:
@@ -76,12 +81,13 @@ def play(stage: Stage, attacks: list[Attack]) -> Iterator[Outcome]:
             done = attack.play(stage)
         except Exception as problem:  # told as one that was not caught, and the other attacks are played all the same
             said = f"it could not be played: {type(problem).__name__}: {problem}"
-            yield Outcome(attack.name, False, "", said, 0.0)
+            yield Outcome(attack.name, False, "", said, 0.0)  # a known one, too, has to be playable
             continue
         started = time.monotonic()
         found = done.look() if done.look else watch(stage)
         named = found is not None and done.names in found.said
-        yield Outcome(attack.name, named, found.by if found else "", found.said if found else "", _since(started))
+        by, said = (found.by, found.said) if found else ("", "")
+        yield Outcome(attack.name, named, by, said, _since(started), attack.known)
 
 
 UNTOUCHED = "nothing: an untouched copy"

@@ -170,6 +170,38 @@ def bundle_head(stage: Stage) -> Played:
     return Played("trusted key", lambda: _of_a_reader("bundle verifier", verify_bundle(folder, _trusting(stage))))
 
 
+@attack("an event is taken out of the queue before any head covers it", known=True)
+def unseen_event(stage: Stage) -> Played:
+    with acting():
+        event_id = record(Type.VIEW, by=SYSTEM, at=datetime.now(UTC), subjects=[Subject("drill", uuid4())])
+    with stage.copies.superuser() as session:
+        for table in ("pending", "disclosure", "eventsubject"):
+            session.execute(f"DELETE FROM custody_{table} WHERE event_id = %s", [event_id])
+        session.execute("DELETE FROM custody_event WHERE id = %s", [event_id])
+    return Played()
+
+
+@attack("an act that never was is recorded with the archive's own key", known=True)
+def act_with_the_key(stage: Stage) -> Played:
+    with acting():
+        record(
+            Type.VIEW, by=stage.team["archivist"], at=datetime.now(UTC), subjects=[Subject("item", stage.items[0].pk)]
+        )
+    return Played()
+
+
+@attack("an exhibit's words are changed in its row", known=True)
+def exhibit_changed(stage: Stage) -> Played:
+    stage.copies.execute("UPDATE cases_exhibit SET relevance = 'Of no relevance.'")
+    return Played()
+
+
+@attack("everything is put back from one old backup, and no cosigner knows more", known=True)
+def old_everything_alone(stage: Stage) -> Played:
+    stage.copies.put_back(EARLY)
+    return Played()
+
+
 def all_attacks() -> list[Attack]:
     """Every attack there is, in the order in which they are played."""
     return list(ATTACKS)

@@ -1,16 +1,19 @@
 """Whatever the owner of the tables changes in the ledger is found, and named."""
 
 import tracemalloc
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 
 from custody.agreement import Fault
 from custody.engine import Subject
-from custody.models import Disclosure, Entry, Event
+from custody.models import Disclosure, Entry, Event, Pending
 from custody.sequencer import drain
 from custody.signer import leaves, sign_head
 from custody.verify import faults
+from ledger.entry import encode_entry
 from tests.custody.ledgers import TILE_OF_THE_LEAVES, as_owner, happen, signed_ledger
 
 pytestmark = pytest.mark.django_db

@@ -43,7 +43,7 @@ def test_the_watchers_find_nothing_on_an_untouched_copy(drill: dict[str, Any]) -
 
 
 def test_every_attack_is_caught_and_told_in_a_sentence(drill: dict[str, Any]) -> None:
-    attacks = drill["attacks"][1:]
+    attacks = [one for one in drill["attacks"][1:] if not one["known"]]
     assert [(one["attack"], one["said"]) for one in attacks if not one["caught"]] == []
     assert all(one["by"] and len(one["said"]) > 20 for one in attacks)
     assert len({one["attack"] for one in attacks}) == len(attacks) >= 45
@@ -52,3 +52,10 @@ def test_every_attack_is_caught_and_told_in_a_sentence(drill: dict[str, Any]) ->
 def test_each_kind_of_attack_is_told_by_the_watcher_that_should(drill: dict[str, Any]) -> None:
     by = {one["attack"]: one["by"] for one in drill["attacks"]}
     assert {attack: by.get(attack) for attack in FIRST} == FIRST
+
+
+def test_what_is_known_not_to_be_proven_is_played_and_said_to_be_so(drill: dict[str, Any]) -> None:
+    """Whoever makes one of these provable takes it off this list, and out of docs/threat-model.md."""
+    known = [one for one in drill["attacks"] if one["known"]]
+    assert [one["said"] for one in known if one["said"]] == []
+    assert len(known) == 4

@@ -91,7 +91,7 @@ class Command(BaseCommand):
 
     def _insider(self, home: Path) -> None:
         told = [asdict(outcome) for outcome in play(prepare(home), all_attacks())]
-        self._keep(home, {"attacks": told, "failed": not all(one["caught"] for one in told)})
+        self._keep(home, {"attacks": told, "failed": not all(one["caught"] or one["known"] for one in told)})
 
     def _restore(self, home: Path) -> None:
         steps, lost = drill_restore.play(prepare(home))
@@ -122,14 +122,22 @@ class Command(BaseCommand):
     def _tell_insider(self, result: dict[str, Any]) -> None:
         self.stdout.write(f"{'attack':78} {'caught by':18} {'seconds':>7}")
         for one in result["attacks"]:
-            by = one["by"] or "nothing found" if one["caught"] else "NOT CAUGHT"
+            by = (
+                (one["by"] or "nothing found")
+                if one["caught"]
+                else "not caught, known"
+                if one["known"]
+                else "NOT CAUGHT"
+            )
             self.stdout.write(f"{one['attack']:78} {by:18} {one['seconds']:7.2f}")
             if one["said"]:
                 self.stdout.write(f"    {one['said']}")
-        missed = [one["attack"] for one in result["attacks"] if not one["caught"]]
+        known = [one for one in result["attacks"] if one["known"] and not one["caught"]]
+        missed = [one for one in result["attacks"] if not one["known"] and not one["caught"]]
         self.stdout.write(
-            f"{len(result['attacks']) - 1} attacks, {len(missed)} not caught. Seconds from the end of the act, the "
-            "watcher asked at once; by itself the signer looks every second, the scrub every hour."
+            f"{len(result['attacks']) - 1} attacks, {len(missed)} not caught, and {len(known)} of which "
+            "docs/threat-model.md says that nothing here shows them. Seconds from the end of the act, the watcher asked "
+            "at once; by itself the signer looks every second, the scrub every hour."
         )
 
     def _tell_restore(self, result: dict[str, Any]) -> None:
