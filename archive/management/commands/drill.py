@@ -136,8 +136,8 @@ class Command(BaseCommand):
         missed = [one for one in result["attacks"] if not one["known"] and not one["caught"]]
         self.stdout.write(
             f"{len(result['attacks']) - 1} attacks, {len(missed)} not caught, and {len(known)} of which "
-            "docs/threat-model.md says that nothing here shows them. Seconds from the end of the act, the watcher asked "
-            "at once; by itself the signer looks every second, the scrub every hour."
+            "docs/threat-model.md says that nothing here shows them. Seconds from the end of the act, the watcher "
+            "asked at once; by itself the signer looks every second, the scrub every hour."
         )
 
     def _tell_restore(self, result: dict[str, Any]) -> None:
