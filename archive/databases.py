@@ -19,6 +19,7 @@ COMMANDS = {
             "flush",
             "makemigrations",
             "migrate",
+            "replay_ledger",
             "sample",
             "set_up",
             "showmigrations",

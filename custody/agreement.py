@@ -19,6 +19,9 @@ from custody.erased import explained
 from custody.models import Disclosure, Entry, Event, EventSubject
 from ledger import entry as formats
 
+#: What every recorded event commits to (custody.engine.record): an entry without it was put in by somebody else.
+ALWAYS = frozenset({"agent", "subjects"})
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -90,6 +93,8 @@ def entry_faults(rows: Sequence[Entry]) -> Iterator[Fault]:
             continue
         for what in _event_faults(event, data, parsed):
             yield Fault(where, what)
+        for field in ALWAYS - parsed.commitments.keys():
+            yield Fault(where, f"does not commit to its {field}: it is not one that this archive recorded")
         values = yield from _opened(
             where, parsed, disclosures[row.event_id], ciphers, erased.get(row.event_id, frozenset())
         )

@@ -3,6 +3,7 @@
     checkpoint                 the newest exported head, a signed note
     tile/<level>/<n>[.p/<w>]   hashes, 32 bytes each, 256 of them or, at the right edge of a signed tree, w
     tile/entries/<n>[.p/<w>]   the entries of tile 0/<n>, each after its length in two bytes, big-endian
+    heads.jsonl                every checkpoint's row, one a line: ours, and what a restored database needs to go on
 
 1. A file is written beside its place, synced and renamed: it is there whole or not. A full one is never written again.
 2. The checkpoint is replaced last, once everything it covers is on the disk. A kill loses the files after it at most,
@@ -12,10 +13,12 @@
 """
 
 import fcntl
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from custody import statements
@@ -31,6 +34,8 @@ from ledger.merkle import HASH_BYTES, TILE_WIDTH, ProofError, tile_path
 from ledger.note import NoteError, split_note
 
 LENGTH_BYTES = 2
+HEADS = "heads.jsonl"
+_TAIL = 1 << 18  # bytes: more than two lines are long, each with a note of at most 64 KiB
 
 
 def export(folder: Path) -> int:
@@ -47,12 +52,38 @@ def export(folder: Path) -> int:
                 raise LedgerBroken(f"{before.size} entries were exported, and no head is signed any more")
             return 0
         if before is not None and _published(folder) == head.note:
+            _write_heads(folder)
             return head.size
         _refuse_unless_grown(before, head)
         _Tree(folder, before.size if before else 0, head.size).write()
+        _write_heads(folder)
         _put(folder / "checkpoint", head.note.encode())
         _sync_folders({folder})
         return head.size
+
+
+def exported_heads(folder: Path) -> Iterator[Checkpoint]:
+    """The checkpoints' rows as they were exported, in their order, unsaved. Nothing of them is checked here.
+
+    A line that a kill cut short ends them. Raises LedgerBroken when a line is not one, OSError.
+    """
+    with (folder / HEADS).open("rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            try:
+                told = json.loads(line)
+                yield Checkpoint(
+                    number=told["number"],
+                    size=told["size"],
+                    root=bytes.fromhex(told["root"]),
+                    note=told["note"],
+                    signed_at=datetime.fromisoformat(told["signed_at"]),
+                    chain=bytes.fromhex(told["chain"]),
+                    heartbeat=told["heartbeat"],
+                )
+            except (ValueError, KeyError, TypeError):
+                raise LedgerBroken(f"the exported {HEADS} is damaged") from None
 
 
 def exported_head(folder: Path) -> Head | None:
@@ -100,6 +131,33 @@ def split_bundle(data: bytes) -> list[bytes]:
             raise LedgerBroken("an exported bundle of entries is damaged")
         entries.append(data[start:at])
     return entries
+
+
+def _write_heads(folder: Path) -> None:
+    """Add the rows that are not there yet; what a kill cut short is written anew."""
+    path = folder / HEADS
+    with path.open("r+b" if path.exists() else "w+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - _TAIL))
+        tail = file.read()
+        whole = tail.rfind(b"\n") + 1
+        lines = tail[:whole].splitlines()
+        last = json.loads(lines[-1])["number"] if lines else 0
+        file.seek(end - len(tail) + whole)
+        file.truncate()
+        for row in Checkpoint.objects.filter(number__gt=last).order_by("number").iterator(chunk_size=1000):
+            told = {
+                "number": row.number,
+                "size": row.size,
+                "root": bytes(row.root).hex(),
+                "note": row.note,
+                "signed_at": row.signed_at.isoformat(),
+                "chain": bytes(row.chain).hex(),
+                "heartbeat": row.heartbeat,
+            }
+            file.write(json.dumps(told, ensure_ascii=False).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _refuse_unless_grown(before: Head | None, head: Checkpoint) -> None:

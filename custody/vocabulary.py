@@ -55,6 +55,7 @@ class Type(models.TextChoices):
     RETIRE_KEY = "sanad/key-retire", _("Key of the ledger retired")
     COMPROMISE_KEY = "sanad/key-compromise", _("Key of the ledger compromised")
     ESTABLISH_SIGNER = "sanad/signer-establishment", _("Signer’s memory established anew")
+    REPLAY = "sanad/replay", _("Ledger replayed from its export")
     COSIGN = "sanad/cosignature", _("Ledger cosigned")
     ANCHOR = "sanad/anchor", _("Ledger timestamped")
     REQUEST_ERASURE = "sanad/erasure-request", _("Erasure requested")

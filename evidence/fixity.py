@@ -17,7 +17,7 @@ from custody.verify import check_checkpoint
 from custody.vocabulary import Type
 from evidence import blobs, dates, store
 from evidence.description import described
-from evidence.models import Blob, Derivative, Item
+from evidence.models import Blob, Derivative, FixityCheck, Item
 from evidence.vocabulary import FixityOutcome
 from ledger.entry import Entry, EntryError, commit, parse_entry
 from ledger.merkle import ProofError
@@ -285,6 +285,7 @@ def _same_last_check(item: Item) -> None:
     """Coverage is told from these two columns: they must be those of the newest completed check in the ledger."""
     subjects = EventSubject.objects.filter(kind="item", subject_id=item.id).values("event_id")
     checks = in_order(Event.objects.filter(type=Type.VERIFY, id__in=subjects).order_by("-at")[:NEWEST_CHECKS])
+    _same_checks(item, checks)
     newest_first = map(_open, reversed(checks))
     completed = (told for told in newest_first if told.values["to"]["outcome"] != FixityOutcome.PENDING)
     newest = next(completed, None)
@@ -296,6 +297,28 @@ def _same_last_check(item: Item) -> None:
         _same_moment("last_verified_at", item.last_verified_at, newest.entry.ts)
     elif item.last_verified_at is not None:
         raise Wrong(FixityOutcome.RECORD, "last_verified_at in the record has no check in the ledger")
+
+
+def _same_checks(item: Item, recorded: list[Event]) -> None:
+    """The newest rows that tell of checks, against the checks in the ledger: none was added, changed or taken out."""
+    rows = list(FixityCheck.objects.filter(item=item).order_by("-at")[:NEWEST_CHECKS])
+    subjects = EventSubject.objects.filter(kind="item", subject_id=item.id).values("event_id")
+    events = Event.objects.filter(type=Type.VERIFY, id__in=subjects).in_bulk([row.event_id for row in rows])
+    try:
+        values = opened(list(events))
+    except seal.SealBroken as problem:
+        raise Wrong(FixityOutcome.LEDGER, f"the values behind a check of it do not open: {problem}") from None
+    for row in rows:
+        event = events.get(row.event_id)
+        if event is None:
+            raise Wrong(FixityOutcome.RECORD, "a fixity check in the record has no event in the ledger")
+        _, stated = values[event.id].get("to", (b"", {}))
+        told = (stated.get("outcome"), stated.get("detail", "")[:300], event.agent_id, timestamp(event.at))
+        if told != (row.outcome, row.detail, row.by_id, timestamp(row.at)):
+            raise Wrong(FixityOutcome.RECORD, "a fixity check in the record is not the one the ledger recorded")
+    there = FixityCheck.objects.filter(item=item, event_id__in=[event.id for event in recorded]).count()
+    if there != len(recorded):
+        raise Wrong(FixityOutcome.RECORD, "a fixity check that the ledger recorded is gone from the record")
 
 
 def proved(event: Event) -> bool:

@@ -35,6 +35,7 @@ from verification.models import Run, RunResult
 from verification.queries import items_of, lost_receptions
 from verification.state import UNDER_WAY, may_become
 from verification.vocabulary import Scope, State
+from witnesses.agreed import consent_faults
 
 MOST_SELECTED = 10_000  # items in one selection
 MOST_FAULTS = 200  # ledger faults kept in full; all are counted
@@ -173,6 +174,10 @@ def check_ledger(*, run_id: UUID, progress: verify.Progress = lambda *_: None) -
         count += 1
         if len(found) < MOST_FAULTS:
             found.append({"where": f"item {_accession_of(event)}", "what": "was received and is no longer there"})
+    for consent, what in consent_faults():
+        count += 1
+        if len(found) < MOST_FAULTS:
+            found.append({"where": f"consent {consent}", "what": what})
     return bool(going.update(ledger_checked_at=timezone.now(), ledger_faults=found, ledger_fault_count=count))
 
 

@@ -12,7 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from custody.alarm import LedgerBroken
-from custody.log_files import export, exported_entries, exported_head, split_bundle
+from custody.log_files import HEADS, export, exported_entries, exported_head, split_bundle
 from custody.models import Entry
 from custody.sequencer import drain
 from custody.signer import sign_head, vkey
@@ -33,7 +33,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != ".lock"
+        if path.is_file() and path.name not in (".lock", HEADS)
     }
 
 

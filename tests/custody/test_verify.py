@@ -1,16 +1,19 @@
 """Whatever the owner of the tables changes in the ledger is found, and named."""
 
 import tracemalloc
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 
 from custody.agreement import Fault
 from custody.engine import Subject
-from custody.models import Disclosure, Entry, Event
+from custody.models import Disclosure, Entry, Event, Pending
 from custody.sequencer import drain
 from custody.signer import leaves, sign_head
 from custody.verify import faults
+from ledger.entry import encode_entry
 from tests.custody.ledgers import TILE_OF_THE_LEAVES, as_owner, happen, signed_ledger
 
 pytestmark = pytest.mark.django_db
@@ -230,6 +233,27 @@ def test_several_faults_are_all_named() -> None:
         Fault("entry 0", "its event row was changed: type"),
         Fault("entry 3", "its value of agent is missing"),
     ]
+
+
+def test_an_event_that_commits_to_nobody_is_not_one_this_archive_recorded() -> None:
+    """Whoever adds rows to the queue needs no key for it, and may name a colleague in them."""
+    signed_ledger(1)
+    made, at = uuid4(), datetime(2025, 3, 10, tzinfo=UTC)
+    entry = encode_entry(
+        origin=settings.SANAD_ORIGIN,
+        event_id=made.hex,
+        ts="2025-03-10T00:00:00.000Z",
+        type="displaying",
+        outcome="success",
+        blob=None,
+        commitments={},
+    )
+    Event.objects.create(id=made, type="displaying", outcome="success", at=at, agent_id=uuid4(), entry=entry)
+    Pending.objects.create(event_id=made)
+    drain()
+    sign_head()
+    what = "does not commit to its {}: it is not one that this archive recorded"
+    assert sorted(found()) == [f"entry 1: {what.format(field)}" for field in ("agent", "subjects")]
 
 
 def test_memory_stays_flat_however_long_the_ledger_is() -> None:

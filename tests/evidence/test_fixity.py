@@ -182,7 +182,7 @@ OTHER: dict[str, Any] = {
     "last_outcome": "changed",
 }
 #: Columns whose change breaks a key of the database, or which are computed by it.
-NOT_BY_VALUE = {"id", "compartment", "blob", "received_by", "duplicate_of", "search"}
+NOT_BY_VALUE = {"id", "compartment", "blob", "received_by", "duplicate_of", "search", "erased_at"}
 
 
 def test_every_column_of_an_item_is_in_this_test() -> None:
@@ -195,6 +195,29 @@ def test_a_column_changed_by_sql_is_found(item: Item, column: str) -> None:
     outcome, detail = found(item)
     assert outcome == (FixityOutcome.LEDGER if column == "erased_at" else FixityOutcome.RECORD), detail
     assert detail
+
+
+def test_an_item_that_only_says_it_was_erased_is_found(item: Item) -> None:
+    as_owner("UPDATE evidence_item SET erased_at = now() WHERE id = %s", [item.pk])
+    assert not find(Item.objects.get(pk=item.pk)).good
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("UPDATE evidence_fixitycheck SET outcome = 'changed'", "is not the one the ledger recorded"),
+        ("UPDATE evidence_fixitycheck SET by_id = gen_random_uuid()", "is not the one the ledger recorded"),
+        ("UPDATE evidence_fixitycheck SET event_id = gen_random_uuid()", "has no event in the ledger"),
+        ("DELETE FROM evidence_fixitycheck", "is gone from the record"),
+    ],
+)
+def test_a_fixity_check_that_was_forged_or_taken_out_is_found(item: Item, sql: str, words: str) -> None:
+    if sql.startswith("DELETE"):
+        FixityCheck.objects.filter(item=item).delete()
+    else:
+        as_owner(f"{sql} WHERE item_id = %s", [item.pk])
+    outcome, detail = found(item)
+    assert (outcome, words in detail) == (FixityOutcome.RECORD, True)
 
 
 def test_an_item_moved_to_another_compartment_receiver_or_first_is_found(item: Item) -> None:

@@ -1,10 +1,11 @@
-"""`manage.py drill erasure`: plays an erasure in an archive of its own and looks for what should be gone."""
+"""`manage.py drill NAME`: plays a drill in an archive of its own, never in the one that is at work."""
 
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,46 +14,55 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.test.utils import override_settings
 
-from archive import data_folder, drill_erasure, postgres
+from archive import data_folder, drill_erasure, drill_restore, postgres
 from archive.canaries import Canary, Hit
+from archive.drill_copies import prepare
+from archive.drill_insider import play
+from archive.drill_theft import all_attacks
 
 FAILED = 1
 
 
 class Command(BaseCommand):
-    """Your archive is not touched: the drill makes one of its own in a temporary folder, with a database server."""
+    """Your archive is not touched: a drill makes one of its own in a temporary folder, with a database server."""
 
     help = (
         "Play a drill in an archive of its own. `erasure`: plant canaries, erase by two persons, search everything. "
-        "Exits 1 when something is found where nothing may be."
+        "`insider`: attack it as the database's superuser and with stolen files, and tell what caught each attack. "
+        "`restore`: put back an older backup of the database, and the ledger's newer entries from its export. "
+        "Exits 1 when something is found where nothing may be, an attack is not caught, or a restore goes wrong."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", choices=["erasure"])
+        parser.add_argument("name", choices=["erasure", "insider", "restore"])
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
         parser.add_argument("--inside", metavar="FOLDER", help="play in this very archive, which must be empty")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        name: str = options["name"]
         if options["inside"]:
             plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # pages without set_up's files
             with override_settings(STORAGES=settings.STORAGES | {"staticfiles": plain}):
-                self._play(Path(options["inside"]))
+                call_command("migrate", interactive=False, verbosity=0)
+                plays = {"erasure": self._erasure, "insider": self._insider, "restore": self._restore}
+                plays[name](Path(options["inside"]))
             return
         with tempfile.TemporaryDirectory(prefix="sanad-drill-") as made:
             home = Path(made)
             home.chmod(0o711)  # the account that runs the database for root passes through
-            result = self._in_an_archive_of_its_own(home)
+            result = self._in_an_archive_of_its_own(home, name)
         if options["json"]:
             self.stdout.write(json.dumps(result, ensure_ascii=False, indent=1))
         else:
-            self._tell(result)
-        if result["found"] or result["wrong"] or not result["found_before"]:
+            tells = {"erasure": self._tell_erasure, "insider": self._tell_insider, "restore": self._tell_restore}
+            tells[name](result)
+        if result["failed"]:
             raise CommandError("The drill failed.", returncode=FAILED)
 
-    def _in_an_archive_of_its_own(self, home: Path) -> dict[str, Any]:
+    def _in_an_archive_of_its_own(self, home: Path, name: str) -> dict[str, Any]:
         data = home / "data"
         data_folder.prepare(data)
-        cluster = postgres.Cluster(data)
+        cluster = postgres.Cluster(data, durable=name == "erasure")  # it is copied whole for every attack
         cluster.start()
         try:
             environ = {name: value for name, value in os.environ.items() if not name.startswith("SANAD_")}
@@ -62,24 +72,34 @@ class Command(BaseCommand):
                 "DATABASE_URL": postgres.database_url(data),
                 "DJANGO_SETTINGS_MODULE": "archive.settings",
             }
-            command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "drill", "erasure", "--inside", str(home)]
+            command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "drill", name, "--inside", str(home)]
             done = subprocess.run(command, env=environ, capture_output=True, text=True)
             if done.returncode:
                 raise CommandError(f"The drill could not be played: {done.stderr.strip()[-2000:]}", returncode=FAILED)
         finally:
             cluster.stop()
         result: dict[str, Any] = json.loads((home / "result.json").read_text())
-        planted = [
-            Canary(name, tuple((writing, bytes.fromhex(needle)) for writing, needle in needles))
-            for name, needles in result.pop("needles")
-        ]
-        for place, size, hits in drill_erasure.files_of_the_database(data, planted):
-            self._count(result, place, size, hits, covered="log" not in place)
+        if name == "erasure":
+            planted = [
+                Canary(name, tuple((writing, bytes.fromhex(needle)) for writing, needle in needles))
+                for name, needles in result.pop("needles")
+            ]
+            for place, size, hits in drill_erasure.files_of_the_database(data, planted):
+                self._count(result, place, size, hits, covered="log" not in place)
+            result["failed"] = bool(result["found"] or result["wrong"] or not result["found_before"])
         return result
 
-    def _play(self, home: Path) -> None:
-        """Runs in the drill's own archive; writes result.json for the process that searches the stopped database."""
-        call_command("migrate", interactive=False, verbosity=0)
+    def _insider(self, home: Path) -> None:
+        told = [asdict(outcome) for outcome in play(prepare(home), all_attacks())]
+        self._keep(home, {"attacks": told, "failed": not all(one["caught"] or one["known"] for one in told)})
+
+    def _restore(self, home: Path) -> None:
+        steps, lost = drill_restore.play(prepare(home))
+        told = [asdict(step) for step in steps]
+        self._keep(home, {"steps": told, "lost": asdict(lost), "failed": not all(step.good for step in steps)})
+
+    def _erasure(self, home: Path) -> None:
+        """Runs in the drill's own archive; leaves a result for the process that searches the stopped database."""
         stage = drill_erasure.prepare(home)
         result: dict[str, Any] = {"canaries": len(stage.canaries), "found_before": 0, "found": [], "not_covered": []}
         result |= {"places": [], "before": []}
@@ -93,7 +113,47 @@ class Command(BaseCommand):
         result["needles"] = [
             [canary.name, [[writing, needle.hex()] for writing, needle in canary.needles]] for canary in stage.canaries
         ]
+        self._keep(home, result)
+
+    @staticmethod
+    def _keep(home: Path, result: dict[str, Any]) -> None:
         (home / "result.json").write_text(json.dumps(result))
+
+    def _tell_insider(self, result: dict[str, Any]) -> None:
+        self.stdout.write(f"{'attack':78} {'caught by':18} {'seconds':>7}")
+        for one in result["attacks"]:
+            by = (
+                (one["by"] or "nothing found")
+                if one["caught"]
+                else "not caught, known"
+                if one["known"]
+                else "NOT CAUGHT"
+            )
+            self.stdout.write(f"{one['attack']:78} {by:18} {one['seconds']:7.2f}")
+            if one["said"]:
+                self.stdout.write(f"    {one['said']}")
+        known = [one for one in result["attacks"] if one["known"] and not one["caught"]]
+        missed = [one for one in result["attacks"] if not one["known"] and not one["caught"]]
+        self.stdout.write(
+            f"{len(result['attacks']) - 1} attacks, {len(missed)} not caught, and {len(known)} of which "
+            "docs/threat-model.md says that nothing here shows them. Seconds from the end of the act, the watcher "
+            "asked at once; by itself the signer looks every second, the scrub every hour."
+        )
+
+    def _tell_restore(self, result: dict[str, Any]) -> None:
+        for step in result["steps"]:
+            self.stdout.write(f"{'ok' if step['good'] else 'WRONG':6} {step['name']}")
+            if step["said"]:
+                self.stdout.write(f"           {step['said']}")
+        lost = result["lost"]
+        self.stdout.write(
+            f"Lost with the newer database: {lost['values']} sealed values of {lost['entries']} entries, "
+            f"{lost['items']} items, and whatever other rows were written since the backup. Of the entries' events "
+            "there is left what their entries say: type, time, outcome, and commitments that whoever holds the values "
+            "can still open."
+        )
+        for kind, count in lost["events"].items():
+            self.stdout.write(f"    {count:4} {kind}")
 
     @staticmethod
     def _count(result: dict[str, Any], place: str, size: int, hits: list[Hit], *, covered: bool) -> None:
@@ -101,7 +161,7 @@ class Command(BaseCommand):
         key = "found" if covered else "not_covered"
         result[key] += [{"canary": hit.canary, "writing": hit.writing, "where": hit.where} for hit in hits]
 
-    def _tell(self, result: dict[str, Any]) -> None:
+    def _tell_erasure(self, result: dict[str, Any]) -> None:
         before = {row["place"]: row["found"] for row in result["before"]}
         self.stdout.write(f"{result['canaries']} canaries planted; each is looked for in up to 12 writings\n")
         self.stdout.write(f"{'place':42} {'bytes':>12} {'before':>7} {'after':>6}")
