@@ -47,7 +47,6 @@ def bundle(request: HttpRequest, bundle_id: UUID) -> HttpResponse:
         "bundle": found,
         "case": found.case_file,
         "unfinished": found.state in (ExportState.WAITING, ExportState.BUILDING),
-        "vkey": vkey(),
         "fingerprint": fingerprint(vkey()),
     }
     return render(request, "cases/bundle.html", context)
