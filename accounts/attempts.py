@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from axes.handlers.database import AxesDatabaseHandler
-from axes.helpers import get_client_username, get_cool_off, get_failure_limit
+from axes.helpers import get_client_ip_address, get_client_username, get_cool_off, get_failure_limit
 from axes.models import AccessFailureLog
 from django.http import HttpRequest
 from django.utils import timezone
@@ -54,7 +54,7 @@ def closed_until(request: HttpRequest, credentials: dict[str, Any] | None) -> da
     """Until when, UTC, the limits per address and per name keep signing in closed; None when they do not."""
     now = timezone.now()
     counted = {
-        "ip_address": request.axes_ip_address,  # type: ignore[attr-defined]
+        "ip_address": get_client_ip_address(request),
         "username": get_client_username(request, credentials),
     }
     ends = []

@@ -58,13 +58,22 @@ class NewExhibitReviewSerializer(serializers.Serializer[Review]):
     note = serializers.CharField(max_length=4_000)
 
 
-class ExhibitSerializer(serializers.ModelSerializer[Exhibit]):
+class ExhibitRowSerializer(serializers.ModelSerializer[Exhibit]):
+    """An exhibit in a list: without relevance, notes, reviews and reasons, which are read one by one."""
+
     item = serializers.SlugRelatedField(slug_field="accession", read_only=True)  # type: ignore[var-annotated]
     case = serializers.UUIDField(source="case_file_id", read_only=True)
-    reviews = ExhibitReviewSerializer(many=True, read_only=True)
 
     class Meta:
         model = Exhibit
+        fields: tuple[str, ...] = ("id", "case", "number", "item", "category", "added_by", "added_at", "withdrawn_at")
+        read_only_fields: tuple[str, ...] = fields
+
+
+class ExhibitSerializer(ExhibitRowSerializer):
+    reviews = ExhibitReviewSerializer(many=True, read_only=True)
+
+    class Meta(ExhibitRowSerializer.Meta):
         fields = (
             "id",
             "case",
@@ -78,16 +87,6 @@ class ExhibitSerializer(serializers.ModelSerializer[Exhibit]):
             "reviews",
         )
         read_only_fields = fields
-
-
-class ExhibitRowSerializer(ExhibitSerializer):
-    """An exhibit in a list: without relevance, notes, reviews and reasons, which are read one by one."""
-
-    class Meta(ExhibitSerializer.Meta):
-        fields = ("id", "case", "number", "item", "category", "added_by", "added_at", "withdrawn_at")  # type: ignore[assignment]
-        read_only_fields = fields  # type: ignore[assignment]
-
-    reviews = None  # type: ignore[assignment]
 
 
 class NewExhibitSerializer(serializers.ModelSerializer[Exhibit]):

@@ -28,7 +28,7 @@ class IncidentSerializer(serializers.ModelSerializer[Incident]):
 
     class Meta:
         model = Incident
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "compartment",
             "code",
@@ -41,7 +41,7 @@ class IncidentSerializer(serializers.ModelSerializer[Incident]):
             "opened_by",
             "opened_at",
         )
-        read_only_fields = fields
+        read_only_fields: tuple[str, ...] = fields
 
     def get_precision_metres(self, incident: Incident) -> int | None:
         from evidence.vocabulary import Precision
@@ -53,8 +53,8 @@ class IncidentRowSerializer(IncidentSerializer):
     """An incident in a list: without its narrative, which is read one by one."""
 
     class Meta(IncidentSerializer.Meta):
-        fields = tuple(name for name in IncidentSerializer.Meta.fields if name != "narrative")  # type: ignore[assignment]
-        read_only_fields = fields  # type: ignore[assignment]
+        fields = tuple(name for name in IncidentSerializer.Meta.fields if name != "narrative")
+        read_only_fields = fields
 
 
 class IncidentWriteSerializer(serializers.ModelSerializer[Incident]):
@@ -65,7 +65,7 @@ class IncidentWriteSerializer(serializers.ModelSerializer[Incident]):
 
     class Meta:
         model = Incident
-        fields = (*DESCRIBED, "categories", "reason")
+        fields: tuple[str, ...] = (*DESCRIBED, "categories", "reason")
         validators: list[Any] = []  # the action says whether a code is taken: an empty one gets the next number
 
 
@@ -75,7 +75,7 @@ class NewIncidentSerializer(IncidentWriteSerializer):
     status = serializers.ChoiceField(choices=[Status.DRAFT, Status.OPEN], required=False)
 
     class Meta(IncidentWriteSerializer.Meta):
-        fields = (*IncidentWriteSerializer.Meta.fields, "compartment", "code", "status")  # type: ignore[assignment]
+        fields = (*IncidentWriteSerializer.Meta.fields, "compartment", "code", "status")
 
 
 class StatusSerializer(serializers.Serializer[Any]):

@@ -56,7 +56,7 @@ class WitnessWriteSerializer(serializers.ModelSerializer[Witness]):
 
     class Meta:
         model = Witness
-        fields = WITNESS
+        fields: tuple[str, ...] = WITNESS
 
 
 class IdentitySerializer(serializers.Serializer[Any]):
@@ -76,7 +76,7 @@ class NewWitnessSerializer(WitnessWriteSerializer):
     identity = IdentitySerializer(required=False)
 
     class Meta(WitnessWriteSerializer.Meta):
-        fields = ("compartment", *WITNESS, "identity")  # type: ignore[assignment]
+        fields = ("compartment", *WITNESS, "identity")
 
 
 class RevisedIdentitySerializer(IdentitySerializer):
@@ -133,7 +133,7 @@ class TestimonySerializer(serializers.ModelSerializer[Testimony]):
 
     class Meta:
         model = Testimony
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "compartment",
             "number",
@@ -146,14 +146,14 @@ class TestimonySerializer(serializers.ModelSerializer[Testimony]):
             "recorded_at",
             "sealed_at",
         )
-        read_only_fields = fields
+        read_only_fields: tuple[str, ...] = fields
 
 
 class TestimonyRowSerializer(TestimonySerializer):
     """A testimony in a list: whose, which and when; its particulars are read one by one."""
 
     class Meta(TestimonySerializer.Meta):
-        fields = (  # type: ignore[assignment]
+        fields = (
             "id",
             "compartment",
             "number",
@@ -168,7 +168,7 @@ class TestimonyRowSerializer(TestimonySerializer):
             "recorded_at",
             "sealed_at",
         )
-        read_only_fields = fields  # type: ignore[assignment]
+        read_only_fields = fields
 
 
 class TestimonyWriteSerializer(serializers.ModelSerializer[Testimony]):
@@ -176,7 +176,7 @@ class TestimonyWriteSerializer(serializers.ModelSerializer[Testimony]):
 
     class Meta:
         model = Testimony
-        fields = TESTIMONY
+        fields: tuple[str, ...] = TESTIMONY
 
 
 class NewTestimonySerializer(TestimonyWriteSerializer):
@@ -187,7 +187,7 @@ class NewTestimonySerializer(TestimonyWriteSerializer):
     )
 
     class Meta(TestimonyWriteSerializer.Meta):
-        fields = ("witness", *TESTIMONY, "text", "recordings")  # type: ignore[assignment]
+        fields = ("witness", *TESTIMONY, "text", "recordings")
 
 
 class NewTextSerializer(serializers.Serializer[Any]):
@@ -203,7 +203,7 @@ class ConsentSerializer(serializers.ModelSerializer[Consent]):
 
     class Meta:
         model = Consent
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "witness",
             *CONSENT,
@@ -215,7 +215,7 @@ class ConsentSerializer(serializers.ModelSerializer[Consent]):
             "withdrawal_reason",
             "state",
         )
-        read_only_fields = fields
+        read_only_fields: tuple[str, ...] = fields
 
     @extend_schema_field(serializers.ChoiceField(choices=ConsentState.choices))
     def get_state(self, consent: Consent) -> str:
@@ -230,7 +230,7 @@ class ConsentRowSerializer(ConsentSerializer):
     """A consent in a list: whose, when and whether it counts; what was agreed is read one by one."""
 
     class Meta(ConsentSerializer.Meta):
-        fields = (  # type: ignore[assignment]
+        fields = (
             "id",
             "witness",
             "form_item",
@@ -242,7 +242,7 @@ class ConsentRowSerializer(ConsentSerializer):
             "withdrawn_at",
             "state",
         )
-        read_only_fields = fields  # type: ignore[assignment]
+        read_only_fields = fields
 
 
 class NewConsentSerializer(serializers.ModelSerializer[Consent]):
