@@ -16,7 +16,7 @@ from ledger.source import BundleError
 MODULES = (
     *("__init__", "shape", "ed25519", "note", "cosignature", "merkle", "checkpoint", "entry", "proof", "policy"),
     *("anchor", "log", "source", "bag", "report", "check", "disclosure", "rotation", "items", "verify", "receipt"),
-    "__main__",
+    "cli",
 )
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 

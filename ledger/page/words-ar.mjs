@@ -254,6 +254,13 @@ export const AR = {
     "sanad/key-retire": "إنهاء العمل بمفتاح للسجلّ",
     "sanad/erasure": "إتلاف",
     "sanad/anchor": "تسلّم ختم زمني",
+    deletion: "حُذفت البايتات المخزّنة",
+    "sanad/key-compromise": "اختُرق مفتاح للسجلّ",
+    "sanad/signer-establishment": "أُعيد إنشاء ذاكرة الموقِّع",
+    "sanad/replay": "استُكمل السجلّ من نسخته المصدَّرة",
+    "sanad/cosignature": "وقّع شريك على السجلّ",
+    "sanad/erasure-request": "طُلب المحو",
+    "sanad/erasure-closing": "رُفض المحو أو سُحب",
   },
   codes: {
     unreadable: "تعذّرت القراءة: ليس مجلّدًا ولا ملف ‎.zip كاملًا.",

@@ -204,6 +204,13 @@ export const FR = {
     "sanad/key-retire": "Clé du registre retirée",
     "sanad/erasure": "Effacé",
     "sanad/anchor": "Horodatage reçu",
+    deletion: "Octets stockés supprimés",
+    "sanad/key-compromise": "Clé du registre compromise",
+    "sanad/signer-establishment": "Mémoire du signataire rétablie",
+    "sanad/replay": "Registre complété depuis son export",
+    "sanad/cosignature": "Registre cosigné",
+    "sanad/erasure-request": "Effacement demandé",
+    "sanad/erasure-closing": "Effacement refusé ou retiré",
   },
   codes: {
     unreadable: "Il ne peut pas être lu : ce n’est ni un dossier ni un fichier .zip entier.",

@@ -249,6 +249,7 @@ def test_files_that_share_an_md5_or_sha1_stay_two_items(test_data: Path, inciden
     assert Item.objects.filter(duplicate_of__isnull=True).count() == Item.objects.values("sha256").distinct().count()
 
 
+@pytest.mark.usefixtures("key_of_the_ledger")
 def test_receipts_are_written_once_the_ledger_signed(
     folder: Path, incident: Incident, tmp_path_factory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from ledger.__main__ import main
 from ledger.bundle import BundleWriter
 from ledger.checkpoint import format_checkpoint
+from ledger.cli import main
 from ledger.entry import canonical
 from ledger.grow import root_from_tiles
 from ledger.note import decode_vkey, fingerprint
@@ -397,7 +397,7 @@ def test_what_nobody_foresaw_is_not_verified(bundle: Path, monkeypatch: pytest.M
     def broken(*_: object, **__: object) -> Report:
         raise RuntimeError("surprise")
 
-    monkeypatch.setattr("ledger.__main__.verify_bundle", broken)
+    monkeypatch.setattr("ledger.cli.verify_bundle", broken)
     assert run("verify", bundle) == 1
 
 
