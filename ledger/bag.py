@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 BUNDLE_FORMAT = "sanad-bundle/2"
 DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 ALGORITHMS = ("sha256", "sha512")
-MAX_MANIFEST_BYTES, MAX_INFO_BYTES, MAX_ITEMS_BYTES = 256 << 20, 64 * 1024, 64 << 20
+MAX_MANIFEST_BYTES, MAX_INFO_BYTES, MAX_ITEMS_BYTES = 256 << 20, 64 * 1024, 16 << 20
 
 ITEMS, LOG = "data/items.json", "data/ledger/log/"
 VKEY, CHECKPOINT = "data/ledger/vkey", "data/ledger/checkpoint"

@@ -98,4 +98,4 @@ def _check_proof(report: Report, entry: Entry, value: dict[str, Any], key: Ed255
     given = (leaf_hash(value["entry"].encode()), proof.index, head.size, proof.path, head.root)
     if report.attempt(WHERE, "proof-invalid", "is not in the ledger", verify_inclusion, *given) and report.reception:
         report.reception["index"] = proof.index
-    check_trust(report, WHERE, note, trust, lambda vkeys: key.vkey in vkeys)
+    check_trust(report, WHERE, note, trust, {key.vkey}.intersection)

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 CHUNK, MAX_FILES, MAX_DIRECTORY = 1 << 20, 1_000_000, 256 << 20  # the last: bytes, of the directory of a zip
 
@@ -24,6 +24,7 @@ _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|\Z)", re.IGNORECA
 _DEFLATED, _STREAMED, _FLAGS, _FULL = 8, 0x8, 0x80E, 0xFFFFFFFF  # flags: of deflate, streamed, a name in UTF-8
 _EXTRA = frozenset({0x0001, 0x000A, 0x5455, 0x5855, 0x7855, 0x7875})  # ZIP64; times and owners by several systems
 _SLICE = 1 << 16  # inflates to at most 66 MiB
+_Member = tuple[int, int, int, int, bytes, int, bytes]  # place, size, stored size, sum, flags to moment, mode, name
 _RECORD, _END, _END64 = map(struct.Struct, ("<4s4x8s3L4H4xHL", "<4s4H2LH", "<4sQ4s2L4Q4sLQL"))
 
 
@@ -126,38 +127,26 @@ class Folder(Source):
             yield from iter(lambda: stream.read(CHUNK), b"")
 
 
-class _Member(NamedTuple):
-    """A member as the directory of a zip states it, whose header is at `at`. `packed` is its stored size, `about` its
-    flags, method and moment as they are written."""
-
-    at: int
-    size: int = 0
-    packed: int = 0
-    crc: int = 0
-    about: bytes = b""
-    mode: int = 0
-    name: bytes = b""
-
-
 class _Zip(Source):
     """A zip of which every byte has one meaning, so that every reader of zips finds these files in it (section 9)."""
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__()
-        self._file, self._places = self.enter_context(file), dict[str, "tuple[int, int, _Member]"]()
+        self._file, self._places = self.enter_context(file), dict[str, "tuple[int, int, int, int]"]()
         members = self._directory()
-        if members[0].at:
+        if members[0][0]:
             raise BundleError("does not begin with its first member")
         for member, following in zip(members, members[1:]):  # noqa: B905, RUF007
-            flags, method = struct.unpack_from("<2H", member.about)
-            start, name = self._start(member, following.at, flags, method), member.name.decode("utf-8", "replace")
+            _, size, packed, crc, about, mode, raw = member
+            flags, method = struct.unpack_from("<2H", about)
+            start, name = self._start(member, following[0], flags, method), raw.decode("utf-8", "replace")
             if flags & ~_FLAGS or method not in (0, _DEFLATED):
                 self.unsafe.append((name, "unsafe-path", "is encrypted or compressed in an unknown way"))
-            elif stat.S_IFMT(member.mode) not in (0, stat.S_IFDIR if name.endswith("/") else stat.S_IFREG):
+            elif stat.S_IFMT(mode) not in (0, stat.S_IFDIR if name.endswith("/") else stat.S_IFREG):
                 self.unsafe.append((name, "unsafe-path", "is a link or a device"))
-            elif not name.endswith("/") or member.size or member.packed or not safe_path(name[:-1]):
-                self._add(name, member.size)
-                self._places[name] = start, method, member
+            elif not name.endswith("/") or size or packed or not safe_path(name[:-1]):
+                self._add(name, size)
+                self._places[name] = start, start + packed, crc, method
         self._top = self._strip_top()
 
     def _take(self, at: int, size: int) -> bytes:
@@ -179,45 +168,43 @@ class _Zip(Source):
             tail = _END64.pack(b"PK\6\6", *stated, b"PK\6\7", 0, end, 1) + tail
         if self._take(end, len(tail)) != tail or start + size != end or size > MAX_DIRECTORY or count > MAX_FILES:
             raise BundleError("does not end in a directory of at most a million members, and nothing else")
-        members, data, at = [_Member(start)], self._take(start, size), 0
+        members, data, at = [(start, 0, 0, 0, b"", 0, b"")], self._take(start, size), 0
         for _ in range(count):
             mark, about, crc, packed, plain, named, extra, *none, mode, place = _RECORD.unpack_from(data, at)
             name, at = data[at + 46 : at + 46 + named], at + 46 + named + extra
             if mark != b"PK\1\2" or any(none) or at > size:
                 raise BundleError("has a malformed directory")
             plain, packed, place = _widened([plain, packed, place], data[at - extra : at])
-            members.append(_Member(place, plain, packed, crc, about, mode, name))
+            members.append((place, plain, packed, crc, about, mode, name))
         if at != size:
             raise BundleError("has a directory of another length")
         return sorted(members)
 
     def _start(self, member: _Member, end: int, flags: int, method: int) -> int:
         """Where a member's content begins: behind a header that says the same, and ending where the next begins."""
-        header = self._take(member.at, 30)
-        crc, packed, size, named, extra = struct.unpack_from("<3L2H", header, 14)
-        name, told = self._take(member.at + 30, named), (member.crc, member.packed, member.size)
-        size, packed = _widened([size, packed], self._take(member.at + 30 + named, extra))
-        start, streamed = member.at + 30 + named + extra, flags & _STREAMED
-        behind, allowed = end - start - member.packed, [] if streamed else [b""]
+        at, size, packed, crc, about, _, name = member
+        header, told, streamed = self._take(at, 30), (crc, packed, size), flags & _STREAMED
+        local_crc, local_packed, local_size, named, extra = struct.unpack_from("<3L2H", header, 14)
+        sizes = _widened([local_size, local_packed], self._take(at + 30 + named, extra))
+        same = all(one in (other, 0 if streamed else other) for one, other in zip((local_crc, *sizes[::-1]), told))  # noqa: B905
+        start = at + 30 + named + extra
+        behind, allowed = end - start - packed, [] if streamed else [b""]
         if streamed and method == _DEFLATED:
             sums = struct.pack("<3L" if behind < 20 else "<L2Q", *told)
             allowed = [sums, b"PK\7\10" + sums]
-        same = (crc, packed, size) == told or (streamed and not crc | packed | size)
-        same = same and (header[:4], header[6:14], name) == (b"PK\3\4", member.about, member.name)
-        if not same or not 0 <= behind <= 24 or (method == 0 and member.packed != member.size):
-            raise BundleError("has a member of which header and directory do not tell the same")
-        if self._take(end - behind, behind) not in allowed:
-            raise BundleError("has bytes that belong to no member")
+        same = same and (header[:4], header[6:14], self._take(at + 30, named)) == (b"PK\3\4", about, name)
+        good = same and 0 <= behind <= 24 and self._take(end - behind, behind) in allowed
+        if not good or (method == 0 and packed != size):
+            raise BundleError("has bytes that belong to no member, or a header that is not what the directory tells")
         return start
 
     def pieces(self, path: str) -> Iterator[bytes]:
-        start, method, member = self._places[self._top + path]
-        end, crc = start + member.packed, 0
-        packed = (self._take(at, min(_SLICE, end - at)) for at in range(start, end, _SLICE))
+        start, end, stated, method = self._places[self._top + path]
+        packed, crc = (self._take(at, min(_SLICE, end - at)) for at in range(start, end, _SLICE)), 0
         for data in _inflated(packed) if method else packed:
             crc = zlib.crc32(data, crc)
             yield data
-        if crc != member.crc:
+        if crc != stated:
             raise BundleError("does not have its checksum")
 
 

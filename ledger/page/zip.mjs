@@ -178,8 +178,8 @@ async function locate(reader, member, next) {
   demand(sameBytes(await reader.bytes(member.at + 30, nameLength), member.raw));
   const [size, packed] = widened([size32, packed32], await reader.bytes(member.at + 30 + nameLength, extraLength));
   const streamed = (member.flags & STREAMED) !== 0;
-  const same = crc === member.crc && size === member.size && packed === member.packed;
-  demand(same || (streamed && crc === 0 && size === 0 && packed === 0));
+  const fits = (one, other) => one === other || (streamed && one === 0); // known only behind the content
+  demand(fits(crc, member.crc) && fits(size, member.size) && fits(packed, member.packed));
   demand(member.method !== STORED || member.packed === member.size);
   member.start = member.at + 30 + nameLength + extraLength;
   const behind = next - member.start - member.packed;
