@@ -18,7 +18,7 @@ from ledger.report import Report, Result
 from ledger.shape import misfit
 from ledger.source import BundleError, Source
 
-_ABOUT_ITEM = {"id": str, "kind": "item"}
+_ITEM = {"id": str, "kind": "item"}
 _INDEX = r"(0|[1-9][0-9]{0,17})"
 _NAMED = {kind: re.compile(re.escape(path).replace(r"\{\}", _INDEX) + r"\Z") for kind, path in bag.PLACES.items()}
 
@@ -36,8 +36,7 @@ class Event:
     def items(self) -> Collection[str]:
         """The ids of the items that it discloses to be about."""
         subjects = self.fields.get("subjects")
-        parts = subjects if isinstance(subjects, list) else []
-        return {part["id"] for part in parts if misfit(part, _ABOUT_ITEM, "") is None}
+        return {one["id"] for one in subjects if not misfit(one, _ITEM, "")} if isinstance(subjects, list) else ()
 
     def done(self, *types: str) -> bool:
         """Whether it is a success of one of these types."""

@@ -18,8 +18,7 @@ from ledger.shape import HEX64, misfit
 
 MAX_ENTRY_BYTES, MAX_ENTRY_DEPTH = 8 * 1024, 4
 MAX_VALUE_BYTES, MAX_VALUE_DEPTH = 64 * 1024, 16
-MAX_INT, SALT_BYTES = 2**53 - 1, 32
-MAX_MARKS = 500_000  # opening brackets and braces, and commas, in one JSON text: what bounds the memory it takes
+MAX_INT, SALT_BYTES, MAX_MARKS = 2**53 - 1, 32, 500_000  # marks: `{`, `[` and `,`, which bound the memory JSON takes
 OUTCOMES = ("success", "failure", "refused")
 
 _FIELD = re.compile(r"[a-z0-9_]{1,32}\Z")
@@ -62,7 +61,9 @@ def canonical(value: object, *, max_bytes: int = MAX_VALUE_BYTES, max_depth: int
         data = json.dumps(ordered, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
     except UnicodeEncodeError:
         raise EntryError("a string holds a lone surrogate") from None
-    return _limited(data, max_bytes)
+    if len(data) > max_bytes:
+        raise EntryError(f"{len(data)} bytes are more than the limit of {max_bytes}")
+    return data
 
 
 def parse_canonical(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES, max_depth: int = MAX_VALUE_DEPTH) -> Any:
@@ -71,8 +72,8 @@ def parse_canonical(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES, max_depth:
     Raises EntryError for duplicate keys, floats, integers from 2^53 on, bytes that are not canonical, or over a limit.
     The price of a hostile text is bounded: see MAX_MARKS.
     """
-    if sum(map(_limited(data, max_bytes).count, (b"{", b"[", b","))) > MAX_MARKS:
-        raise EntryError(f"more than {MAX_MARKS} brackets, braces and commas")
+    if len(data) > max_bytes or sum(map(data.count, (b"{", b"[", b","))) > MAX_MARKS:
+        raise EntryError(f"more than {max_bytes} bytes, or than {MAX_MARKS} brackets, braces and commas")
     try:  # of a key given twice the last is kept, a float becomes text, 18 digits are not below 2^53: none is canonical
         numbers = {"parse_float": str, "parse_constant": str}
         value = json.loads(data.decode("utf-8"), parse_int=lambda digits: int(digits[:18]), **numbers)
@@ -129,12 +130,6 @@ def fitting(value: Any, shape: Any, what: str) -> Any:
 def leaf_hash(entry: bytes) -> bytes:
     """SHA-256(00 || entry), the leaf of RFC 9162 section 2.1.1."""
     return hashlib.sha256(b"\0" + entry).digest()
-
-
-def _limited(data: bytes, limit: int) -> bytes:
-    if len(data) > limit:
-        raise EntryError(f"{len(data)} bytes are more than the limit of {limit}")
-    return data
 
 
 def _ordered(value: object, levels: int) -> object:

@@ -45,7 +45,11 @@ def single_file(sources: Sequence[str]) -> str:
         for node in ast.walk(tree):
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False):
                 indent = " " * node.body[0].col_offset
-                _blank(lines, node.body[0], f"{indent}pass" if len(node.body) == 1 and indent else "")
+                _blank(lines, node.body[0])
+                if len(node.body) == 1 and isinstance(node, ast.ClassDef):
+                    lines[node.body[0].lineno - 1] += " pass"
+                elif len(node.body) == 1 and indent:
+                    lines[node.body[0].lineno] = f"{indent}pass"
         for top in tree.body:
             if isinstance(top, (ast.Import, ast.ImportFrom)):
                 if not (isinstance(top, ast.ImportFrom) and (top.module or "").split(".")[0] == "ledger"):
@@ -64,8 +68,22 @@ def single_file(sources: Sequence[str]) -> str:
         f"from {module} import {', '.join(sorted(names))}" if module else f"import {', '.join(sorted(names))}"
         for module, names in sorted(named.items(), key=lambda pair: (pair[0] != "__future__", pair))
     ]
+    body = _guarded(body)
     named_here = [re.sub(r"\b(bag|ed25519)\.(?=[A-Za-z])", "", line) for line in body]
     return "".join(f"{line}\n" for line in head + _filled(named_here))
+
+
+def _guarded(lines: Sequence[str]) -> list[str]:
+    """The lines, a condition and the return of one word, continue or break that stands under it on one."""
+    done: list[str] = []
+    for line in lines:
+        guard = re.fullmatch(r"( *)(return( \S{1,12})?|continue|break)", line)
+        above = done[-1] if done else ""
+        if guard and above.startswith(guard[1][4:] + "if ") and above.endswith(":") and len(above) + len(line) < 100:
+            done[-1] = f"{above} {guard[2]}"
+        else:
+            done.append(line)
+    return done
 
 
 def _filled(lines: Sequence[str]) -> list[str]:

@@ -11,19 +11,18 @@ import re
 import stat
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
-CHUNK, MAX_FILES, MAX_DIRECTORY = 1 << 20, 1_000_000, 256 << 20  # the last: bytes, of the directory of a zip
+CHUNK, MAX_FILES, MAX_DIRECTORY, _SLICE = 1 << 20, 1_000_000, 256 << 20, 1 << 16  # a slice inflates to 66 MiB at most
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]([A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?\Z")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|\Z)", re.IGNORECASE)
 
 _DEFLATED, _STREAMED, _FLAGS, _FULL = 8, 0x8, 0x80E, 0xFFFFFFFF  # flags: of deflate, streamed, a name in UTF-8
 _EXTRA = frozenset({0x0001, 0x000A, 0x5455, 0x5855, 0x7855, 0x7875})  # ZIP64; times and owners by several systems
-_SLICE = 1 << 16  # inflates to at most 66 MiB
 _Member = tuple[int, int, int, int, bytes, int, bytes]  # place, size, stored size, sum, flags to moment, mode, name
 _RECORD, _END, _END64 = map(struct.Struct, ("<4s4x8s3L4H4xHL", "<4s4H2LH", "<4sQ4s2L4Q4sLQL"))
 
@@ -38,25 +37,22 @@ class BundleError(ValueError):
 
 def safe_path(path: str) -> bool:
     """Whether a path is relative, plain ASCII, at most 400 characters, and a file name on every system."""
-    segments = path.split("/")
-    return len(path) <= 400 and all(_SEGMENT.match(part) and not _DEVICES.match(part) for part in segments)
+    return len(path) <= 400 and all(_SEGMENT.match(part) and not _DEVICES.match(part) for part in path.split("/"))
 
 
 class Source(ExitStack):
     """The files of a bundle: `files` maps path to size in bytes, `unsafe` is (path, code, why) of what is left out.
 
-    Leaving it, or `close()`, releases what it has open.
+    Leaving it, or `close()`, releases what it has open. `pieces`: a file's bytes as they come; `chunks` counts them.
     """
+
+    pieces: Callable[[str], Iterator[bytes]]
 
     def __init__(self) -> None:
         super().__init__()
         self.files: dict[str, int] = {}
         self.unsafe: list[tuple[str, str, str]] = []
         self._folded: set[str] = set()
-
-    def pieces(self, path: str) -> Iterator[bytes]:
-        """The bytes of a file as they come; `chunks` counts them."""
-        raise NotImplementedError
 
     def chunks(self, path: str) -> Iterator[bytes]:
         """The bytes of a file, exactly as many as its listed size. Raises BundleError."""
@@ -134,8 +130,6 @@ class _Zip(Source):
         super().__init__()
         self._file, self._places = self.enter_context(file), dict[str, "tuple[int, int, int, int]"]()
         members = self._directory()
-        if members[0][0]:
-            raise BundleError("does not begin with its first member")
         for member, following in zip(members, members[1:]):  # noqa: B905, RUF007
             _, size, packed, crc, about, mode, raw = member
             flags, method = struct.unpack_from("<2H", about)
@@ -168,16 +162,15 @@ class _Zip(Source):
             tail = _END64.pack(b"PK\6\6", *stated, b"PK\6\7", 0, end, 1) + tail
         if self._take(end, len(tail)) != tail or start + size != end or size > MAX_DIRECTORY or count > MAX_FILES:
             raise BundleError("does not end in a directory of at most a million members, and nothing else")
-        members, data, at = [(start, 0, 0, 0, b"", 0, b"")], self._take(start, size), 0
+        members, data, at, good = [(start, 0, 0, 0, b"", 0, b"")], self._take(start, size), 0, True
         for _ in range(count):
             mark, about, crc, packed, plain, named, extra, *none, mode, place = _RECORD.unpack_from(data, at)
             name, at = data[at + 46 : at + 46 + named], at + 46 + named + extra
-            if mark != b"PK\1\2" or any(none) or at > size:
-                raise BundleError("has a malformed directory")
+            good = good and mark == b"PK\1\2" and not any(none)
             plain, packed, place = _widened([plain, packed, place], data[at - extra : at])
             members.append((place, plain, packed, crc, about, mode, name))
-        if at != size:
-            raise BundleError("has a directory of another length")
+        if not good or at != size or min(members)[0]:
+            raise BundleError("has a malformed directory, or does not begin with its first member")
         return sorted(members)
 
     def _start(self, member: _Member, end: int, flags: int, method: int) -> int:
@@ -185,9 +178,8 @@ class _Zip(Source):
         at, size, packed, crc, about, _, name = member
         header, told, streamed = self._take(at, 30), (crc, packed, size), flags & _STREAMED
         local_crc, local_packed, local_size, named, extra = struct.unpack_from("<3L2H", header, 14)
-        sizes = _widened([local_size, local_packed], self._take(at + 30 + named, extra))
+        start, sizes = at + 30 + named + extra, _widened([local_size, local_packed], self._take(at + 30 + named, extra))
         same = all(one in (other, 0 if streamed else other) for one, other in zip((local_crc, *sizes[::-1]), told))  # noqa: B905
-        start = at + 30 + named + extra
         behind, allowed = end - start - packed, [] if streamed else [b""]
         if streamed and method == _DEFLATED:
             sums = struct.pack("<3L" if behind < 20 else "<L2Q", *told)

@@ -78,9 +78,8 @@ def verify_log(path: Path, trust: Trust | None = None) -> Report:
         with open_source(path) as source:
             check, report.files = Check(source, report), len(source.files)
             note = check.read("checkpoint", MAX_NOTE_BYTES) or b""
-            code, what = "checkpoint-malformed", "is not a checkpoint"
-            head = report.checkpoint = check.attempt("checkpoint", code, what, read_checkpoint, note)
-            if head:
+            if head := check.attempt("checkpoint", "checkpoint-malformed", "is malformed", read_checkpoint, note):
+                report.checkpoint = head
                 given = trust or Trust()
                 check_trust(
                     report, "checkpoint", note, given, lambda vkeys: [one for one in vkeys if _signed(note, one)]
