@@ -171,9 +171,8 @@ def as_text(report: Report) -> str:
         names, met = ", ".join(name for name, _ in policy.cosigned) or "nobody", "met" if policy.met else "NOT met"
         lines.append(f"Cosigned by {names}: the quorum {policy.quorum} is {met}.")
     for key in (key for key in report.keys if key.trusted or report.trust != "pinned"):
-        told = "Key you trust" if key.trusted else "Key that came along"
-        signed = ", which signed" if key.signed else ""
-        lines += ["", f"{told}{signed}: {key.vkey}", f"Its fingerprint: {fingerprint(key.vkey)}"]
+        told = ("Key you trust" if key.trusted else "Key that came along") + (", which signed" if key.signed else "")
+        lines += ["", f"{told}: {key.vkey}", f"Its fingerprint: {fingerprint(key.vkey)}"]
     result = f"{RESULTS[report.exit_code].upper()} (exit code {report.exit_code})"
     lines += [*TRUST[report.trust].split("\n"), *([] if report.state else [UNSHOWN]), "", result]
     return "\n".join(map(_plain, lines))

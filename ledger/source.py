@@ -179,7 +179,8 @@ class _Zip(Source):
         header, told, streamed = self._take(at, 30), (crc, packed, size), flags & _STREAMED
         local_crc, local_packed, local_size, named, extra = struct.unpack_from("<3L2H", header, 14)
         start, sizes = at + 30 + named + extra, _widened([local_size, local_packed], self._take(at + 30 + named, extra))
-        same = all(one in (other, 0 if streamed else other) for one, other in zip((local_crc, *sizes[::-1]), told))  # noqa: B905
+        stated = enumerate((local_crc, *sizes[::-1]))
+        same = all(one == told[number] or (streamed and one == 0) for number, one in stated)
         behind, allowed = end - start - packed, [] if streamed else [b""]
         if streamed and method == _DEFLATED:
             sums = struct.pack("<3L" if behind < 20 else "<L2Q", *told)
