@@ -26,6 +26,7 @@ from ledger.note import NoteError
 from ledger.sign import Ed25519Signer
 
 KEY, MEMORY, LOCK, ALARM = "ledger-ed25519", "signer-state.json", "signer-state.lock", "ledger-alarm.json"
+_GONE = ".ledger-ed25519.moved"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ def take_over() -> TakenOver | None:
     Raises MemoryLost when what was left is not whole: then nothing was changed.
     """
     if not _old(KEY).exists():
+        _remove(_old(_GONE))
         return None
     with signer_state.held():
         signer = _key()
@@ -53,8 +55,13 @@ def take_over() -> TakenOver | None:
             state = _begun(_state(signer), signer)
         elif signer.vkey not in {key.vkey for key in state.keys}:
             raise MemoryLost(f"{KEY} is the key of another signer than the one at work; find out who put it there")
-    for name in (KEY, MEMORY, LOCK, ALARM):
-        _remove(_old(name))
+        if state.count and not ledger_keys.ledger_keys():
+            ledger_keys.publish_keys(state.keys)  # readers need it for the heads that are there
+    for name in (MEMORY, LOCK, ALARM):
+        _old(name).unlink(missing_ok=True)
+    _old(KEY).replace(_old(_GONE))  # what a kill leaves half overwritten is no key
+    keys.sync_folder(Path(settings.SANAD_KEYS))
+    _remove(_old(_GONE))
     keys.sync_folder(Path(settings.SANAD_KEYS))
     return TakenOver(signer.vkey, state.count, state.size)
 
