@@ -157,7 +157,7 @@ def test_a_key_without_its_memory_does_not_begin_a_second_past(left: str) -> Non
         lambda memory: memory | {"note": memory["note"].replace("\n4\n", "\n5\n")},
         lambda memory: memory | {"chain": 7},
         lambda memory: {key: value for key, value in memory.items() if key != "signed_at"},
-        lambda memory: [],
+        lambda _: [],
     ],
 )
 def test_a_memory_that_is_not_what_its_key_signed_is_refused_and_left_alone(damage: Any, left: str) -> None:
@@ -188,12 +188,6 @@ def test_an_old_memory_put_back_later_is_never_taken(left: str) -> None:
         take_over()
     ledger_keys.keys_file().unlink()
     take_over()
-    with pytest.raises(SignerRefused, match="older than the ledger|not derived anew"):
-        sign_head()
-    scrub_and_refuse()
-
-
-def scrub_and_refuse() -> None:
     scrub.scrub()
     with pytest.raises(SignerRefused, match="older than the ledger"):
         sign_head()

@@ -159,7 +159,9 @@ def test_a_line_that_a_death_cut_short_counts_for_nothing(whole: Path, monkeypat
     def cut(value: object) -> str:
         text = dumps(value)
         if os.getpid() != first:
-            os.write(max(int(name) for name in os.listdir("/proc/self/fd") if is_pipe(name)), text[:-9].encode())
+            os.write(
+                max(int(path.name) for path in Path("/proc/self/fd").iterdir() if is_pipe(path)), text[:-9].encode()
+            )
             os._exit(9)
         return text
 
@@ -168,8 +170,8 @@ def test_a_line_that_a_death_cut_short_counts_for_nothing(whole: Path, monkeypat
     assert (report.exit_code, report.log, started) == (0, SIZE, 3)
 
 
-def is_pipe(descriptor: str) -> bool:
+def is_pipe(descriptor: Path) -> bool:
     try:
-        return os.readlink(f"/proc/self/fd/{descriptor}").startswith("pipe:")
+        return str(descriptor.readlink()).startswith("pipe:")
     except OSError:
         return False
