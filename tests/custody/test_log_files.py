@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from custody.alarm import LedgerBroken
+from custody.alarm import EXPORT, Kind, LedgerBroken, alarm_of, alarms
 from custody.log_files import HEADS, export, exported_entries, exported_head, split_bundle
 from custody.models import Entry
 from custody.sequencer import drain
 from custody.signer import sign_head, vkey
 from tests.custody.ledgers import as_owner, signed_ledger
 from tests.custody.test_sequencer import plant
-
 
 
 def foreign_checker() -> list[str] | None:
@@ -238,6 +237,29 @@ def test_the_command_exports_and_says_why_it_does_not(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CommandError, match="cannot be written"):
         call_command("export_log", tmp_path / "file")
+
+
+@pytest.mark.django_db
+def test_what_it_finds_is_an_alarm_until_an_export_to_that_folder_succeeds(tmp_path: Path) -> None:
+    signed_ledger(3)
+    call_command("export_log", tmp_path / "own", stdout=StringIO())
+    assert alarm_of(EXPORT) is None
+    head = tmp_path / "own" / "checkpoint"
+    published = head.read_bytes()
+    head.write_bytes(published[:-5])
+    signed_ledger(1)
+    with pytest.raises(CommandError):
+        call_command("export_log", tmp_path / "own")
+    standing = alarm_of(EXPORT)
+    assert standing is not None
+    assert standing in alarms()
+    assert (standing.kind, standing.where) == (Kind.BROKEN, str(tmp_path / "own"))
+    assert "the exported checkpoint is damaged" in standing.what
+    call_command("export_log", tmp_path / "other", stdout=StringIO())
+    assert alarm_of(EXPORT) == standing
+    head.write_bytes(published)
+    call_command("export_log", tmp_path / "own", stdout=StringIO())
+    assert alarm_of(EXPORT) is None
 
 
 @pytest.mark.django_db
