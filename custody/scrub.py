@@ -1,7 +1,7 @@
 """The scrub: every hour the signer derives the whole tree anew from the stored entries, beside its signatures.
 
 There are two passes. That of the tree hashes every entry. That of the values also opens what stands beside the entries
-(custody.agreement); it takes many times as long, steps aside for the other one, and needs the archive's key.
+(custody.agreement); it takes some three times as long, steps aside for the other one, and needs the archive's key.
 
 1. It works in short batches and rests in between (SHARE of the time), so that receipts do not wait for it.
 2. Where it has come to is kept in the signer's folder: a restart goes on from there, up to a few seconds' work.
