@@ -48,7 +48,7 @@ class TreeFault(Fault):
 class Stored(NamedTuple):
     """One row of custody_entry. Ids are text here: a batch has thousands, and each names a value's key and label."""
 
-    index: int
+    place: int
     event_id: str
     entry: bytes
     leaf_hash: bytes
@@ -102,7 +102,7 @@ def entry_faults(rows: Sequence[Stored]) -> Iterator[Fault]:
     ciphers = seal.existing_aeads({value.subject_id for of_event in values.values() for value in of_event})
     erased = _erased(ids, subjects)
     for row in rows:
-        where, data = f"entry {row.index}", row.entry
+        where, data = f"entry {row.place}", row.entry
         try:
             parsed = read_entry(data)
         except formats.EntryError as problem:

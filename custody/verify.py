@@ -182,7 +182,7 @@ class Pass:
 
     def _batch(self, start: int, stop: int) -> Iterator[Fault]:
         rows = [Stored(*row) for row in statements.execute(_ENTRIES, [start, stop]).fetchall()]
-        for index in sorted(set(range(start, stop)) - {row.index for row in rows}):
+        for index in sorted(set(range(start, stop)) - {row.place for row in rows}):
             self._whole = False
             yield TreeFault(f"entry {index}", "is missing from the ledger", Kind.MISSING)
         yield from entry_faults(rows) if self.values else _form_faults(rows)
@@ -190,7 +190,7 @@ class Pass:
         signed = dict(self._signed(start, stop)) if self._whole else {}
         for row in rows:
             leaf = leaf_hash(row.entry)
-            yield from self._changed(row, leaf, remembered.get(row.index, leaf))
+            yield from self._changed(row, leaf, remembered.get(row.place, leaf))
             if self._whole:
                 self.tree.append(leaf)
                 yield from (_told(fault) for fault in self._tiles.add(leaf))
@@ -234,7 +234,7 @@ class Pass:
         consistent = leaf == row.leaf_hash
         kind = Kind.REWRITTEN if consistent else Kind.DAMAGED
         how = "was rewritten together with its hash" if consistent else "was changed"
-        yield TreeFault(f"entry {row.index}", f"{how} after it was signed", kind, remembered.hex(), leaf.hex())
+        yield TreeFault(f"entry {row.place}", f"{how} after it was signed", kind, remembered.hex(), leaf.hex())
 
     def _list_is_true(self) -> bool:
         """Whether the signer's list leads to its signed head. Where it is damaged or out of reach there is none."""
@@ -262,7 +262,7 @@ def _told(fault: TileFault) -> TreeFault:
 def _form_faults(rows: list[Stored]) -> Iterator[Fault]:
     """What the entries show by themselves, without the key that opens their values."""
     for row in rows:
-        where, data = f"entry {row.index}", row.entry
+        where, data = f"entry {row.place}", row.entry
         try:
             parsed = read_entry(data)
         except EntryError as problem:

@@ -1,6 +1,7 @@
 """A log derived by several processes: the verdict of one alone, whatever is damaged and whoever dies."""
 
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -154,10 +155,10 @@ def test_what_a_process_that_dies_did_not_give_is_made_by_the_first(
 
 
 def test_a_line_that_a_death_cut_short_counts_for_nothing(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, dumps = os.getpid(), ledger.log.json.dumps
+    first, dumps = os.getpid(), json.dumps
 
     def cut(value: object) -> str:
-        text = dumps(value)
+        text: str = dumps(value)
         if os.getpid() != first:
             os.write(
                 max(int(path.name) for path in Path("/proc/self/fd").iterdir() if is_pipe(path)), text[:-9].encode()
@@ -165,7 +166,7 @@ def test_a_line_that_a_death_cut_short_counts_for_nothing(whole: Path, monkeypat
             os._exit(9)
         return text
 
-    monkeypatch.setattr(ledger.log.json, "dumps", cut)
+    monkeypatch.setattr(json, "dumps", cut)
     report, started = by(16, whole, monkeypatch)
     assert (report.exit_code, report.log, started) == (0, SIZE, 3)
 
