@@ -41,8 +41,7 @@ def parse_response(data: bytes) -> Timestamp:
     stamp = _STAMP.match(info[4])
     if info[0] != b"\1" or not name or stamp is None:
         raise AnchorError("not a timestamp of version 1 over a SHA-256 or SHA-512 digest")
-    told = "{}-{}-{}T{}:{}:{}{}Z".format(*(part.decode() for part in stamp.groups(b"")))
-    return Timestamp(name, imprint, told)
+    return Timestamp(name, imprint, "{}-{}-{}T{}:{}:{}{}Z".format(*(part.decode() for part in stamp.groups(b""))))
 
 
 def _elements(data: bytes) -> list[tuple[int, bytes]]:
@@ -55,8 +54,7 @@ def _elements(data: bytes) -> list[tuple[int, bytes]]:
         at, size = at + 2, head[1]
         if size & 0x80:
             count = size & 0x7F
-            size = int.from_bytes(data[at : at + count], "big")
-            at += count
+            at, size = at + count, int.from_bytes(data[at : at + count], "big")
             if not 1 <= count <= 4 or size < 128 or size >> 8 * (count - 1) == 0:
                 raise AnchorError("not DER")
         if at + size > len(data):

@@ -27,7 +27,6 @@ from ledger.merkle import (
     HASH_BYTES,
     TILE_WIDTH,
     ProofError,
-    entries_path,
     tile_path,
     verify_consistency,
     verify_inclusion,
@@ -179,10 +178,10 @@ class BundleWriter:
             bundle += len(entry).to_bytes(2, "big") + entry
             count += 1
             if count % TILE_WIDTH == 0:
-                self._write(bag.LOG + entries_path(count // TILE_WIDTH - 1), [bytes(bundle)])
+                self._write(bag.LOG + tile_path("entries", count // TILE_WIDTH - 1), [bytes(bundle)])
                 bundle.clear()
         if bundle:
-            self._write(bag.LOG + entries_path(count // TILE_WIDTH, count % TILE_WIDTH), [bytes(bundle)])
+            self._write(bag.LOG + tile_path("entries", count // TILE_WIDTH, count % TILE_WIDTH), [bytes(bundle)])
         if count != head.size:
             raise BundleError(f"the log has {count} entries and its head covers {head.size}")
         for level, index, width in tile_widths(count):

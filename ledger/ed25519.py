@@ -7,6 +7,7 @@ order), so that two verifiers never disagree. The arithmetic is not constant-tim
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 
 try:
     from cryptography.exceptions import InvalidSignature
@@ -37,11 +38,10 @@ def verify(public: bytes, message: bytes, signature: bytes) -> bool:
         return False
     if not NATIVE:
         return verify_pure(public, message, signature)
-    try:
+    with suppress(InvalidSignature, ValueError):
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
+        return True
+    return False
 
 
 def verify_pure(public: bytes, message: bytes, signature: bytes) -> bool:

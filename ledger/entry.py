@@ -72,10 +72,8 @@ def parse_canonical(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES, max_depth:
     hooks: dict[str, Any] = {"parse_int": _small_int, "parse_float": _no_number, "parse_constant": _no_number}
     try:
         value = json.loads(_limited(data, max_bytes).decode("utf-8"), object_pairs_hook=_unique, **hooks)
-    except EntryError:
-        raise
     except (ValueError, RecursionError) as problem:
-        raise EntryError(f"not JSON: {str(problem)[:100]}") from None
+        raise problem if isinstance(problem, EntryError) else EntryError(f"not JSON: {str(problem)[:100]}") from None
     if canonical(value, max_bytes=max_bytes, max_depth=max_depth) != data:
         raise EntryError("not in canonical form (RFC 8785)")
     return value

@@ -40,8 +40,7 @@ def check_erasures(check: Check) -> dict[int, Erasure]:
     for event in check.events.values():
         if event.done(ERASED) and "erased" in event.fields:
             path = bag.place("entry", event.index)
-            said = check.attempt(path, "erasure-malformed", "is no erasure", _erasure, event.fields["erased"])
-            if said:
+            if said := check.attempt(path, "erasure-malformed", "is no erasure", _erasure, event.fields["erased"]):
                 erasures[event.index] = said
     for said in erasures.values():
         for event_id, fields in said.values.items():

@@ -30,23 +30,16 @@ def perfect_root(hashes: bytes) -> bytes:
     return hashes
 
 
-def tile_path(level: int, index: int, width: int = TILE_WIDTH) -> str:
-    """The C2SP tlog-tiles path of a tile: tile/0/x001/x234/067, or ….p/112 for a partial one."""
-    return _path(f"tile/{level}/", index, width)
+def tile_path(level: int | str, index: int, width: int = TILE_WIDTH) -> str:
+    """The C2SP tlog-tiles path of a tile: tile/0/x001/x234/067, or ….p/112 for a partial one.
 
-
-def entries_path(index: int, width: int = TILE_WIDTH) -> str:
-    """The C2SP tlog-tiles path of an entry bundle, as that of its tile of level 0."""
-    return _path("tile/entries/", index, width)
-
-
-def _path(folder: str, index: int, width: int) -> str:
-    groups = [f"{index % 1000:03d}"]
+    With "entries" as the level that of the entry bundle of a tile of level 0.
+    """
+    path = f"{index % 1000:03d}" if width == TILE_WIDTH else f"{index % 1000:03d}.p/{width}"
     while index >= 1000:
         index //= 1000
-        groups.append(f"x{index % 1000:03d}")
-    path = folder + "/".join(reversed(groups))
-    return path if width == TILE_WIDTH else f"{path}.p/{width}"
+        path = f"x{index % 1000:03d}/{path}"
+    return f"tile/{level}/{path}"
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:

@@ -56,7 +56,6 @@ class Note(NamedTuple):
 
     text: str
     signed_by: Sequence[Ed25519Verifier]
-    signatures: Sequence[Signature]
 
 
 def key_id(name: str, kind: int, public: bytes) -> bytes:
@@ -129,7 +128,7 @@ def open_note(note: bytes | str, verifiers: Sequence[Ed25519Verifier]) -> Note:
             signed_by.append(verifier)
     if not signed_by:
         raise NoteError("no trusted key has signed the note")
-    return Note(text, tuple(signed_by), tuple(signatures))
+    return Note(text, tuple(signed_by))
 
 
 def unbase64(text: str) -> bytes:

@@ -49,8 +49,8 @@ def verify_receipt(data: bytes, trust: Trust, *, name: str = WHERE, content: Pat
     if entry is None:
         return report
     stated = _reception(report, entry, value["opened"])
-    if key is not None:
-        report.keys = [Key(key.vkey, start=0)]
+    report.keys = [Key(key.vkey, start=0)] if key else []
+    if key and value["proof"] is not None:
         _check_proof(report, entry, value, key, trust)
     if content is not None and stated is not None:
         with content.open("rb") as file:
@@ -73,9 +73,8 @@ def _reception(report: Report, entry: Entry, openings: Openings) -> dict[str, An
         report.tell(WHERE, "reception-missing", "is not of a reception")
     stated = open_fields(report, WHERE, entry, openings).get("object")
     texts = ("accession", "sha256", "sha512")
-    if not isinstance(stated, dict) or not all(isinstance(stated.get(key), str) for key in texts):
-        stated = None
-    if stated is None or type(stated.get("size")) is not int:
+    kinds = [type(stated.get(key)) for key in (*texts, "size")] if isinstance(stated, dict) else []
+    if not isinstance(stated, dict) or kinds != [str, str, str, int]:
         report.tell(WHERE, "reception-closed", "does not open accession, digests and size of what was received")
         return None
     report.reception = {"index": None, "event": entry.event_id, "received_at": entry.ts}
@@ -84,8 +83,6 @@ def _reception(report: Report, entry: Entry, openings: Openings) -> dict[str, An
 
 
 def _check_proof(report: Report, entry: Entry, value: dict[str, Any], key: Ed25519Verifier, trust: Trust) -> None:
-    if value["proof"] is None:
-        return
     proof = report.attempt(WHERE, "proof-malformed", "has no proof", parse_proof, value["proof"])
     if proof is None:
         return
@@ -98,8 +95,7 @@ def _check_proof(report: Report, entry: Entry, value: dict[str, Any], key: Ed255
     report.checkpoint, report.keys[0].signed = head, True
     if entry.origin != head.origin:
         report.tell(WHERE, "entry-foreign", f"is of another log, {entry.origin}")
-    leaf = leaf_hash(value["entry"].encode())
-    given = (leaf, proof.index, head.size, proof.path, head.root)
+    given = (leaf_hash(value["entry"].encode()), proof.index, head.size, proof.path, head.root)
     if report.attempt(WHERE, "proof-invalid", "is not in the ledger", verify_inclusion, *given) and report.reception:
         report.reception["index"] = proof.index
     check_trust(report, WHERE, note, trust, lambda vkeys: key.vkey in vkeys)

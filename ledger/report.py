@@ -183,9 +183,8 @@ def _item_lines(report: Report, item: Item) -> list[str]:
         "erased": f"its bytes were destroyed, as entry {item.erasure} explains; the archive recorded its reception",
     }[item.state]
     counted = f"Custody events, each in the signed ledger: {len(item.events)}. Fields withheld: {item.withheld}"
-    return [
-        f"{title}: {verdict}, {item.received_at}, in entry {item.received_index}. {counted}, erased: {item.erased}."
-    ]
+    received = f"{item.received_at}, in entry {item.received_index}"
+    return [f"{title}: {verdict}, {received}. {counted}, erased: {item.erased}."]
 
 
 def _problems(problems: Iterable[Problem]) -> list[str]:

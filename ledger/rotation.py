@@ -15,10 +15,8 @@ from ledger.report import Key
 ADD, RETIRE = "sanad/key-add", "sanad/key-retire"
 
 
-def check_heads(check: Check) -> None:
-    """Every earlier head: signed, and continued by the one head."""
-    newest = check.report.checkpoint
-    assert newest is not None
+def check_heads(check: Check, newest: Checkpoint) -> None:
+    """Every earlier head: signed, and continued by the newest."""
     for size in sorted(check.numbers["head"] | check.numbers["consistency"]):
         path, proof_path = bag.place("head", size), bag.place("consistency", size)
         note = check.read(path, MAX_NOTE_BYTES)
@@ -36,13 +34,12 @@ def check_heads(check: Check) -> None:
                 check.notes[(note or b"").decode()] = head
 
 
-def check_keys(check: Check) -> Callable[[Collection[str]], bool]:
+def check_keys(check: Check, newest: Checkpoint) -> Callable[[Collection[str]], bool]:
     """What each key may sign, by the entries that add and retire keys.
 
     Returns whether some vkeys lead to the head: one of them, or one that they handed over to, has signed it.
     """
-    newest, keys = check.report.checkpoint, {key.vkey: key for key in check.report.keys}
-    assert newest is not None
+    keys = {key.vkey: key for key in check.report.keys}
     check.report.keys[0].start = 0
     handovers: list[tuple[Checkpoint, str]] = []
     for event in sorted(check.events.values(), key=lambda event: event.index):

@@ -29,11 +29,10 @@ def misfit(value: Any, shape: Any, where: str) -> str | None:
             parts = [(member, shape[pattern], key[:40]) for key, member in value.items()] if fit else None
         else:
             parts = [(value[key], shape[key], key) for key in shape] if value.keys() == shape.keys() else None
+    elif isinstance(shape, re.Pattern):
+        return None if isinstance(value, str) and shape.match(value) else where
     else:
-        if isinstance(shape, re.Pattern):
-            fits = isinstance(value, str) and shape.match(value) is not None
-        else:
-            fits = type(value) is shape if isinstance(shape, type) else type(value) is type(shape) and value == shape
+        fits = type(value) is shape if isinstance(shape, type) else type(value) is type(shape) and value == shape
         return None if fits else where
     if parts is None:
         return f"{where}: not exactly its members"

@@ -12,11 +12,9 @@ import re
 import stat
 import zipfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from typing import Self
+from typing import IO
 
 CHUNK, MAX_FILES, MAX_HEADER_READ = 1 << 20, 1_000_000, 256 << 20  # the last: the central directory of a zip
 
@@ -38,25 +36,20 @@ def safe_path(path: str) -> bool:
     return len(path) <= 400 and all(_SEGMENT.match(part) and not _DEVICES.match(part) for part in segments)
 
 
-class Source:
-    """The files of a bundle: `files` maps path to size in bytes, `unsafe` is (path, code, why) of what is left out."""
+class Source(ExitStack):
+    """The files of a bundle: `files` maps path to size in bytes, `unsafe` is (path, code, why) of what is left out.
+
+    Leaving it, or `close()`, releases what it has open.
+    """
 
     def __init__(self) -> None:
+        super().__init__()
         self.files: dict[str, int] = {}
         self.unsafe: list[tuple[str, str, str]] = []
         self._folded: set[str] = set()
 
     def open(self, path: str) -> IO[bytes]:
         raise NotImplementedError
-
-    def close(self) -> None:
-        """Release the archive file, if there is one."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def chunks(self, path: str) -> Iterator[bytes]:
         """The bytes of a file, exactly as many as its listed size. Raises BundleError."""
@@ -102,7 +95,9 @@ class Source:
         return top
 
 
-class _Folder(Source):
+class Folder(Source):
+    """A folder: several processes may read it at once."""
+
     def __init__(self, root: Path) -> None:
         super().__init__()
         self._root = root
@@ -139,8 +134,7 @@ class _Capped(io.FileIO):
 class _Zip(Source):
     def __init__(self, file: _Capped) -> None:
         super().__init__()
-        self._file, self._zip = file, zipfile.ZipFile(file)
-        end = 0
+        self._zip, end = self.enter_context(zipfile.ZipFile(self.enter_context(file))), 0
         for info in sorted(self._zip.infolist(), key=lambda info: info.header_offset):
             name, mode = info.filename, info.external_attr >> 16
             if name.endswith("/") and not info.file_size:
@@ -159,15 +153,11 @@ class _Zip(Source):
     def open(self, path: str) -> IO[bytes]:
         return self._zip.open(self._top + path)
 
-    def close(self) -> None:
-        self._zip.close()
-        self._file.close()
-
 
 def open_source(path: Path) -> Source:
     """The bundle at a path: a folder, or a file that is a zip. Raises BundleError."""
     if path.is_dir():
-        return _Folder(path)
+        return Folder(path)
     if not path.is_file():
         raise BundleError("is neither a folder nor a file")
     file = _Capped(path, "rb")

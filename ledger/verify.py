@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,8 +59,8 @@ def verify_source(source: Source, name: str, trust: Trust | None = None) -> Repo
     _check_head(check)
     _check_entries(check)
     if report.checkpoint:
-        check_heads(check)
-        leads = check_keys(check)
+        check_heads(check, report.checkpoint)
+        leads = check_keys(check, report.checkpoint)
         check_trust(report, bag.CHECKPOINT, check.note, trust or Trust(), leads)
         _check_anchors(check)
     erasures = check_erasures(check)
@@ -89,8 +90,7 @@ def verify_log(path: Path, trust: Trust | None = None) -> Report:
 
 def check_trust(report: Report, where: str, note: bytes, trust: Trust, leads: Callable[[list[str]], bool]) -> None:
     """Hold a valid head against the reader's keys and policy. `leads`: whether these vkeys lead to the head."""
-    assert report.checkpoint is not None
-    origin, own = report.checkpoint.origin, {key.vkey for key in report.keys}
+    origin, own = report.checkpoint.origin if report.checkpoint else "", {key.vkey for key in report.keys}
     keys = [*trust.keys, *(trust.policy.logs if trust.policy else ())]
     candidates = [key for key in keys if key.name == origin]
     report.trust = "unknown" if keys or trust.require_key else "first use"
@@ -107,10 +107,9 @@ def check_trust(report: Report, where: str, note: bytes, trust: Trust, leads: Ca
 
 
 def _signed(note: bytes, key: Ed25519Verifier) -> bool:
-    try:
+    with suppress(NoteError, CheckpointError):
         return bool(open_checkpoint(note, [key]))
-    except (NoteError, CheckpointError):
-        return False
+    return False
 
 
 def parse_vkeys(data: bytes) -> list[Ed25519Verifier]:

@@ -17,7 +17,8 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
-from custody import forks, outside, signer_state
+from custody import forks, outside, scrub, signer_state
+from custody.alarm import BESIDE, Kind, alarm_of
 from custody.correspondence import with_partner
 from custody.cosignatures import cosigned_note, faults, lines_of, policy, standing
 from custody.cosigners import ask_cosigners
@@ -600,6 +601,12 @@ def test_an_owner_who_changes_one_is_found(tmp_path: Path, statement: str, told:
     assert list(faults()) == []
     as_owner(statement)
     assert any(told in fault.what for fault in faults())
+    sign_head()
+    result = scrub.scrub_values()
+    assert any(told in fault for fault in result.first), "the hourly scrub finds it too"
+    alarm = alarm_of(BESIDE)
+    assert alarm is not None
+    assert alarm.kind == Kind.VALUES
     assert any(told in fault.what for fault in ledger_faults())
 
 

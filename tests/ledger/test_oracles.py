@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ledger.entry import leaf_hash
 from ledger.grow import consistency_proof, inclusion_proof, new_tiles, root_from_tiles, root_of, tile_widths
-from ledger.merkle import ProofError, entries_path, tile_path, verify_consistency, verify_inclusion
+from ledger.merkle import ProofError, tile_path, verify_consistency, verify_inclusion
 from ledger.verify import verify_bundle, verify_log
 from tests import recipes
 from tests.ledger.sample import Sample, write_bundle
@@ -163,7 +163,7 @@ def test_an_exported_log_is_read_by_go(go: Oracle, tmp_path: Path) -> None:
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {
         "checkpoint",
         *(tile_path(*tile) for tile in tile_widths(size)),
-        *(entries_path(index, width) for level, index, width in tile_widths(size) if level == 0),
+        *(tile_path("entries", index, width) for level, index, width in tile_widths(size) if level == 0),
     }
     tile = folder / "tile/1/000.p/1"  # Go 0.7 leaves full tiles of small trees unauthenticated
     hashes = tile.read_bytes()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ledger import ed25519
-from ledger.merkle import entries_path, tile_path
+from ledger.merkle import tile_path
 from tests.ledger.sample import KEYS, write_bundle
 from tests.vectors.bundles import apply
 from tests.vectors.make import FOLDER
@@ -98,7 +98,7 @@ def test_trees_and_tiles(page: Page) -> None:
             assert refused(page.call("consistency", *proof[:4], [*row["consistency"], "00" * 32]))
     for level, index, width in [(0, 0, 1), (0, 999, 256), (1, 1000, 17), (2, 1234067, 256)]:
         assert page.call("tile", level, index, width) == tile_path(level, index, width)
-        assert page.call("tile", "entries", index, width) == entries_path(index, width)
+        assert page.call("tile", "entries", index, width) == tile_path("entries", index, width)
 
 
 def test_the_ledger(page: Page) -> None:
