@@ -121,7 +121,9 @@ class Writer:
             said = json.dumps({"stance": "context", "reasons": "A drill."}).encode()
             announced = Act("announce", "")
             self.acts.append(announced)
-            self._until(announced, "POST", f"incidents/{self._incident}/intakes/", said, Content_Type="application/json")
+            self._until(
+                announced, "POST", f"incidents/{self._incident}/intakes/", said, Content_Type="application/json"
+            )
             self._intake = announced.name = announced.told["intake"]
         data = self._random.randbytes(self._random.randrange(500, 20_000))
         digest = hashlib.sha256(data)

@@ -234,9 +234,16 @@ class Proof:
         row, state = Checkpoint.objects.order_by("-number").first(), signer_state.read()
         if row is None or state is None:
             return Step("the signer's memory agrees", False, "there is none")
-        agrees = (state.count, state.size, state.note, state.chain) == (row.number, row.size, row.note, bytes(row.chain))
+        agrees = (state.count, state.size, state.note, state.chain) == (
+            row.number,
+            row.size,
+            row.note,
+            bytes(row.chain),
+        )
         agrees = agrees and leads_to(signer.leaves(), row.size, bytes(row.root))
-        return Step("the signer's memory and its list of hashes agree", agrees, f"{state.count} heads, {state.size} entries")
+        return Step(
+            "the signer's memory and its list of hashes agree", agrees, f"{state.count} heads, {state.size} entries"
+        )
 
     def _roots(self) -> dict[int, bytes]:
         """The root of every size, from the entries' bytes."""

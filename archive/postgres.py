@@ -255,6 +255,9 @@ class Cluster:
             "max_connections": "100",
             "shared_buffers": "128MB",
             "dynamic_shared_memory_type": "posix",
+            # The supervisor starts a crashed server anew. Left to itself, one that loses a second process while it
+            # recovers from losing a first can wait for ever (PostgreSQL 18.6, found by `manage.py drill kills`).
+            "restart_after_crash": "off",
             "timezone": "UTC",
             "log_timezone": "UTC",
             "lc_messages": "C",

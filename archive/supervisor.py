@@ -23,8 +23,8 @@ from archive import processes
 from archive.postgres import Cluster, PostgresProblem
 
 FIRST_DELAY = 0.5
-LONGEST_DELAY = 8.0
-HEALTHY_AFTER = 10.0
+LONGEST_DELAY = 5.0
+HEALTHY_AFTER = 5.0
 LOOK_EVERY = 5.0
 ALARM_DELAY = 60.0
 ALARMS = range(10, 18)  # custody.alarm.EXIT_CODES
@@ -144,7 +144,7 @@ class Supervisor:
                 self._start(child)
 
     def _look_at_database(self) -> None:
-        """A server that will not start is tried again and again: a killed one's sessions hold its memory for a while."""
+        """One that does not start is tried again and again: a killed one's sessions hold its memory for a while."""
         if self._cluster is None:
             return
         process, now = self._cluster.process, time.monotonic()

@@ -10,11 +10,11 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
+from custody.leaves import leads_to
 from custody.log_files import export, exported_entries, exported_head
 from custody.models import Checkpoint, Disclosure, Entry, Event, EventSubject, Pending
 from custody.sequencer import drain, read_tile, sequence_once, tree_size
 from custody.signer import leaves, sign_head
-from custody.leaves import leads_to
 from custody.signer_state import MemoryLost
 from custody.verify import faults
 from custody.vocabulary import Type
@@ -128,7 +128,14 @@ def test_signing_goes_on_wherever_it_was_killed_and_signs_no_two_pasts() -> None
         require_one_history()
         happen()
         drain()
-    went_through(steps, "flock in held", "fsync in write_durably", "in write_durably", "fsync in sync_folder", "custody_checkpoint")
+    went_through(
+        steps,
+        "flock in held",
+        "fsync in write_durably",
+        "in write_durably",
+        "fsync in sync_folder",
+        "custody_checkpoint",
+    )
     went_through(steps, "write in put", "replace in publish_head")
     sign_head()
     assert list(faults()) == []

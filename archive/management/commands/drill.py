@@ -33,7 +33,7 @@ class Command(BaseCommand):
         "Play a drill in an archive of its own. `erasure`: plant canaries, erase by two persons, search everything. "
         "`insider`: attack it as the database's superuser and with stolen files, and tell what caught each attack. "
         "`restore`: put back an older backup of the database, and the ledger's newer entries from its export. "
-        "`kills`: kill web server, sequencer, signer and database at random under load; nothing acknowledged may be lost. "
+        "`kills`: kill web server, sequencer, signer and database at random under load; nothing is lost. "
         "Exits 1 when something is found where nothing may be, an attack is not caught, or a restore goes wrong, "
         "or an act is lost, happens twice, or waits too long."
     )
@@ -108,9 +108,7 @@ class Command(BaseCommand):
         seed = options["seed"] if options["seed"] is not None else secrets.randbelow(2**32)
         self._in_an_archive_of_its_own(home, "kills")
         try:
-            result = drill_kills.play(
-                home, port=_free_port(), count=options["count"], seed=seed, say=lambda text: self._progress(text)
-            )
+            result = drill_kills.play(home, port=_free_port(), count=options["count"], seed=seed, say=self._progress)
         except drill_kills.NotPlayed as problem:
             raise CommandError(f"The drill failed (seed {seed}): {problem}", returncode=FAILED) from None
         proof = self._in_an_archive_of_its_own(home, "kills")
