@@ -31,9 +31,9 @@ from archive.drill_kills_load import Outsider, Stopped, Writer, in_threads, told
 from archive.drill_kills_proof import STAGE, TOLD, Step
 
 WRITERS = 4
-EVERY = 10  # kills between two measured recoveries
-MEAN, LONGEST = 0.5, 3.0  # seconds before a kill, exponentially distributed
-AMID_ACTS = 0.5  # how often an act is awaited first: the other kills meet whatever the one before has left
+EVERY = 20  # kills between two measured recoveries
+MEAN, LONGEST = 0.4, 3.0  # seconds before a kill, exponentially distributed
+AMID_ACTS = 0.35  # how often an act is awaited first: the other kills meet whatever the one before has left
 TWO_AT_ONCE = 0.1
 RECOVERS_WITHIN = 30.0  # seconds
 GIVES_UP = 120.0  # seconds

@@ -63,7 +63,7 @@ class Supervisor:
         self._say = say
         self._stopping = False
         self._database_started = time.monotonic()
-        self._database_delay = FIRST_DELAY
+        self._database_delay = 0.0
         self._database_due: float | None = None
         self._wake_read, self._wake_write = os.pipe()
         for end in (self._wake_read, self._wake_write):
@@ -144,26 +144,30 @@ class Supervisor:
                 self._start(child)
 
     def _look_at_database(self) -> None:
-        """One that does not start is tried again and again: a killed one's sessions hold its memory for a while."""
+        """It is not waited for: what else was killed is started meanwhile, and waits for it by itself."""
         if self._cluster is None:
             return
         process, now = self._cluster.process, time.monotonic()
         if process is not None and process.poll() is not None:
-            self._say(f"the database ended ({_how(process.returncode)}); starting it again")
             processes.sweep(process)
             self._cluster.process = None
             if now - self._database_started >= HEALTHY_AFTER:
-                self._database_delay = FIRST_DELAY
-        elif process is not None or self._database_due is None or now < self._database_due:
+                self._database_delay = 0.0
+            self._database_later(f"the database ended ({_how(process.returncode)})")
+        if self._database_due is None or time.monotonic() < self._database_due:
             return
         self._database_due = None
+        self._database_started = time.monotonic()
         try:
-            self._cluster.start()
-            self._database_started = time.monotonic()
+            self._cluster.start(wait=False)
         except PostgresProblem as problem:
-            self._say(f"{problem} Trying again in {self._database_delay:g} s")
-            self._database_due = time.monotonic() + self._database_delay
-            self._database_delay = min(self._database_delay * 2, LONGEST_DELAY)
+            self._database_later(str(problem).rstrip("."))
+
+    def _database_later(self, why: str) -> None:
+        """At once the first time. One that does not start is tried again: a killed one's sessions hold its memory."""
+        self._say(f"{why}; starting it again" + (f" in {self._database_delay:g} s" if self._database_delay else ""))
+        self._database_due = time.monotonic() + self._database_delay
+        self._database_delay = min(self._database_delay * 2 or FIRST_DELAY, LONGEST_DELAY)
 
     def _later(self, child: Child, why: str) -> None:
         self._say(f"{child.name} {why}; starting it again in {child.delay:g} s")

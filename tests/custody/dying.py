@@ -18,9 +18,8 @@ from django.conf import settings
 from django.db import connections
 
 FILE_CALLS = frozenset(
-    "open write flush close __exit__ fsync truncate ftruncate replace rename link unlink remove mkdir rmdir chmod"
-    " flock".split()
-)
+    ("open", "write", "flush", "close", "__exit__", "truncate", "ftruncate", "fsync", "flock", "chmod", "replace")
+) | frozenset(("rename", "link", "unlink", "remove", "mkdir", "rmdir"))
 MOST = 2000  # steps: more means that it never ends
 
 
