@@ -93,6 +93,9 @@ class Proof:
         self.roots = self._roots()
         self.titles = self._titles()
         self.received = self._received()
+        begun = Event.objects.filter(type=Type.INGESTION_START).values("id")
+        about = EventSubject.objects.filter(kind="intake", event_id__in=begun)
+        self.announced = Counter(about.values_list("subject_id", flat=True))
         self.heads: list[tuple[dict[str, Any], int, bytes]] = []
 
     def steps(self) -> Iterator[Step]:
@@ -147,7 +150,7 @@ class Proof:
         if act["kind"] == "receive":
             return sum(event in self.index for event in self.received.get(act["name"], []))
         if act["kind"] == "announce":
-            return self._announced[UUID(act["name"])] if act["name"] else 0
+            return self.announced[UUID(act["name"])] if act["name"] else 0
         event = UUID(act["name"])
         return int(event in self.index) * FixityCheck.objects.filter(event_id=event).count()
 
@@ -266,15 +269,12 @@ class Proof:
         return found
 
     def _received(self) -> dict[str, list[UUID]]:
-        """The receptions under each idempotency key, by the values that open their commitments; and the intakes."""
+        """The receptions under each idempotency key, by the values that open their commitments."""
         found: dict[str, list[UUID]] = {}
         events = list(Event.objects.filter(type=Type.RECEIVE).values_list("id", flat=True))
         for start in range(0, len(events), AT_ONCE):
             for event, values in opened(events[start : start + AT_ONCE]).items():
                 found.setdefault(values["holding"][1]["idempotency_key"], []).append(event)
-        begun = Event.objects.filter(type=Type.INGESTION_START).values("id")
-        about = EventSubject.objects.filter(kind="intake", event_id__in=begun).values_list("subject_id", flat=True)
-        self._announced = Counter(about)
         return found
 
 

@@ -111,7 +111,7 @@ def _child(act: Callable[[], object], at: int, error: OSError | None, pipe: int)
     code = 3
     try:
         original = psycopg.Connection.wait
-        psycopg.Connection.wait = wait  # type: ignore[method-assign]  the process ends here
+        psycopg.Connection.wait = wait  # type: ignore[assignment, method-assign]
         sys.setprofile(profile)
         try:
             told = act()

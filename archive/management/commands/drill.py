@@ -41,8 +41,8 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", choices=["erasure", "insider", "kills", "restore"])
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
-        parser.add_argument("--count", type=int, default=1000, help="kills: how many (default: 1000, about 25 minutes)")
-        parser.add_argument("--seed", type=int, default=None, help="kills: what is killed when; printed at the end")
+        parser.add_argument("--count", type=int, default=1000, help="kills: how many (default: 1000, half an hour)")
+        parser.add_argument("--seed", type=int, default=None, help="kills: what is drawn; printed at the end")
         parser.add_argument("--keep", action="store_true", help="keep the drill's folder, and say where it is")
         parser.add_argument("--inside", metavar="FOLDER", help="play in this very archive, which must be empty")
 
@@ -75,7 +75,7 @@ class Command(BaseCommand):
     def _in_an_archive_of_its_own(self, home: Path, name: str) -> dict[str, Any]:
         data = home / "data"
         data_folder.prepare(data)
-        cluster = postgres.Cluster(data, durable=name != "insider")  # which copies it whole for every attack
+        cluster = postgres.Cluster(data, durable=name in ("erasure", "kills"))  # others copy it whole
         cluster.start()
         try:
             environ = {name: value for name, value in os.environ.items() if not name.startswith("SANAD_")}
