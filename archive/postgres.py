@@ -69,10 +69,13 @@ class Cluster:
         self._launcher: list[str] = []
         self._owner: tuple[int, int] | None = None
 
-    def start(self) -> None:
-        """Running and answering, with role and database made, when this returns. Raises PostgresProblem."""
+    def start(self, *, wait: bool = True) -> None:
+        """Running and answering, with role and database made, when this returns. Raises PostgresProblem.
+
+        Without `wait` it has only been started: for one that ran before, and a caller who has others to look after.
+        """
         try:
-            self._start()
+            self._start(wait=wait)
         except OSError as problem:
             raise PostgresProblem(f"the database in {self.home} cannot run: {problem.strerror or problem}.") from None
 
@@ -82,7 +85,7 @@ class Cluster:
             processes.stop(self.process, how=signal.SIGINT, seconds=STOP_SECONDS)
             self.process = None
 
-    def _start(self) -> None:
+    def _start(self, *, wait: bool) -> None:
         if os.geteuid() == 0:
             self._become_unprivileged()
         elif self.home.exists() and self.home.stat().st_uid != os.geteuid():
@@ -111,6 +114,8 @@ class Cluster:
                 output=log,
                 cwd="/",
             )
+        if not wait:
+            return
         try:
             self._wait_until_ready(log_start)
             self._make_database()
@@ -255,6 +260,9 @@ class Cluster:
             "max_connections": "100",
             "shared_buffers": "128MB",
             "dynamic_shared_memory_type": "posix",
+            # The supervisor starts a crashed server anew. Left to itself, one that loses a second process while it
+            # recovers from losing a first can wait for ever (PostgreSQL 18.6, found by `manage.py drill kills`).
+            "restart_after_crash": "off",
             "timezone": "UTC",
             "log_timezone": "UTC",
             "lc_messages": "C",
