@@ -12,7 +12,7 @@ There are two passes. That of the tree hashes every entry. That of the values al
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,7 +26,7 @@ from custody.alarm import BESIDE, SCRUB, Kind, LedgerBroken, clear_alarm, raise_
 from custody.leaves import Leaves, Peaks, leads_to
 from custody.ledger_keys import Head
 from custody.models import Entry
-from custody.verify import Pass, TreeFault, head_faults, stray_faults
+from custody.verify import Pass, TreeFault, head_faults, outside_losses, stray_faults
 from ledger.entry import leaf_hash
 
 TREE, VALUES = "tree", "values"
@@ -95,7 +95,10 @@ def scrub(*, pause: Callable[[float], None] = lambda _: None) -> Result:
 
 
 def scrub_values(*, pause: Callable[[float], None] = lambda _: None) -> Result:
-    """The same over entries with the events, subjects and sealed values beside them: their faults raise the alarm."""
+    """The same over entries with the events, subjects and sealed values beside them: their faults raise the alarm.
+
+    So do cosignatures and timestamps that the ledger records and nobody finds any more.
+    """
     result = _passed(VALUES, pause)
     if result.clean:
         clear_alarm(BESIDE)
@@ -127,6 +130,7 @@ def _passed(what: str, pause: Callable[[float], None]) -> Result:
             pause(time.monotonic() - started)
         if what == VALUES:
             tally.add(stray_faults())
+            tally.add(_paced(outside_losses(), pause))
     except LedgerBroken as broken:
         signer_state.distrust(broken)
         raise_for(broken, SCRUB)
@@ -136,6 +140,14 @@ def _passed(what: str, pause: Callable[[float], None]) -> Result:
     result = Result(began, datetime.now(UTC), whole.total, tally.count, tuple(tally.first))
     _conclude(what, result)
     return result
+
+
+def _paced(batches: Iterable[list[Fault]], pause: Callable[[float], None]) -> Iterator[Fault]:
+    started = time.monotonic()
+    for batch in batches:
+        yield from batch
+        pause(time.monotonic() - started)
+        started = time.monotonic()
 
 
 def _signed_head() -> Head | None:

@@ -74,11 +74,21 @@ def faults(progress: Progress = lambda *_: None) -> Iterator[Fault]:
 
 
 def outside_faults() -> Iterator[Fault]:
-    """Cosignatures and timestamps that do not hold, or are not those that were recorded when they came."""
+    """Cosignatures and timestamps that do not hold, are not those that were recorded when they came, or are gone."""
     from custody import anchors, cosignatures  # they check heads with this module
 
     yield from cosignatures.faults()
     yield from anchors.faults()
+    for found in outside_losses():
+        yield from found
+
+
+def outside_losses() -> Iterator[list[Fault]]:
+    """Recorded cosignatures and timestamps that are not stored any more, a batch of their entries at a time."""
+    from custody import anchors, cosignatures  # they check heads with this module
+
+    yield from cosignatures.losses()
+    yield from anchors.losses()
 
 
 def head_faults(told: ledger_keys.Head | None) -> Iterator[Fault]:
