@@ -39,7 +39,7 @@ class Caught:
 
 @dataclass(frozen=True)
 class Played:
-    """What an attack left behind: `names` must stand in the sentence; `look` is asked instead of the watchers."""
+    """What an attack left behind: `names` must stand in the sentence, and "" is what nobody tells of; `look` is asked instead of the watchers."""
 
     names: str = ""
     look: Callable[[], Caught | None] | None = None
@@ -85,7 +85,7 @@ def play(stage: Stage, attacks: list[Attack]) -> Iterator[Outcome]:
             continue
         started = time.monotonic()
         found = done.look() if done.look else watch(stage)
-        named = found is not None and done.names in found.said
+        named = found is not None and bool(done.names) and done.names in found.said
         by, said = (found.by, found.said) if found else ("", "")
         yield Outcome(attack.name, named, by, said, _since(started), attack.known)
 

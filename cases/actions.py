@@ -22,6 +22,7 @@ from custody.vocabulary import Outcome, Type
 from evidence.blobs import Received, make_blob
 from evidence.guard import changed, require_unnamed
 from evidence.models import Item
+from evidence.standing import hold, standing
 
 CASE_FIELDS = ("title", "forum", "purpose", "recipient_kind", "recipient", "summary")
 EXHIBIT_FIELDS = ("category", "relevance", "notes")
@@ -128,7 +129,7 @@ def add_exhibit(*, by: User, at: datetime, case_id: UUID, accession: str, fields
     with acting():
         case_file = require(by, "case.edit", CaseFile.objects.all(), lock=True, pk=case_id)
         state.must_be_open(case_file)
-        item = require(by, "item.view_content", Item.objects.all(), accession=accession)
+        item = standing(by, "item.view_content", lock=True, accession=accession)
         if item.compartment_id != case_file.compartment_id:
             raise ValidationError({"accession": _("This item belongs to another compartment.")})
         if Exhibit.objects.filter(case_file=case_file, item=item, withdrawn_at__isnull=True).exists():
@@ -349,9 +350,8 @@ def cancel_bundle(*, by: User, at: datetime, bundle_id: UUID) -> Bundle:
 def download_bundle(*, by: User, at: datetime, bundle_id: UUID) -> Bundle:
     """Fetch a ready bundle to hand it out; the consents are asked once more. Each download is a custody event."""
     with acting():
-        bundle = require(
-            by, "bundle.download", Bundle.objects.select_related("blob", "case_file__compartment"), pk=bundle_id
-        )
+        bundles = Bundle.objects.select_related("blob", "case_file__compartment")
+        bundle = require(by, "bundle.download", bundles, lock=True, pk=bundle_id)  # an erasure destroys it, or waits
         if bundle.state != ExportState.READY:
             raise NotNow(_("The bundle is %(state)s.") % {"state": bundle.get_state_display()})
         must_be_covered(bundle.case_file, at, accessions={row[1] for row in bundle.exhibits})
@@ -390,6 +390,7 @@ def _values(obj: CaseFile | Exhibit, names: tuple[str, ...]) -> dict[str, Any]:
 
 def _leaving(case_file: CaseFile, at: datetime) -> list[Exhibit]:
     """The exhibits that would leave now. Raises NotNow when there are none, too many, or consent forbids one."""
+    hold(list(tendered(case_file).values_list("item_id", flat=True)))
     exhibits = list(tendered(case_file))
     if not exhibits:
         raise NotNow(_("This case file has no exhibits to export."))

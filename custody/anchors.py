@@ -19,7 +19,7 @@ from django.conf import settings
 from custody import seal
 from custody.agreement import Fault
 from custody.correspondence import alone, failed, is_due, succeeded, with_partner
-from custody.cosignatures import LEDGER
+from custody.cosignatures import LEDGER, entries_of, values_of
 from custody.cosigners import has_news
 from custody.engine import SYSTEM, acting, opened, record
 from custody.models import Anchor, Checkpoint, Correspondence, Entry
@@ -196,6 +196,22 @@ def reaches() -> list[Reach]:
             )
         )
     return result
+
+
+def losses() -> Iterator[list[Fault]]:
+    """The recorded timestamps whose row is gone or holds another response, in batches of the entries."""
+    for rows in entries_of(Type.ANCHOR):
+        kept = Anchor.objects.filter(event_id__in=[row.event_id for row in rows], response__isnull=False)
+        stand = {
+            (event_id, hashlib.sha256(response).hexdigest())
+            for event_id, response in kept.values_list("event_id", "response")
+        }
+        yield [
+            Fault(f"entry {row.index}", f"records a timestamp of {token['authority']} that is not stored")
+            for row, values in values_of(rows)
+            for token in [values.get("token", (b"", None))[1]]
+            if token is not None and (row.event_id, token["sha256"]) not in stand
+        ]
 
 
 def faults() -> Iterator[Fault]:

@@ -78,11 +78,13 @@ def faults(progress: Progress = lambda *_: None) -> Iterator[Fault]:
 
 
 def outside_faults() -> Iterator[Fault]:
-    """Cosignatures and timestamps that do not hold, or are not those that were recorded when they came."""
+    """Cosignatures and timestamps that do not hold, are not those that were recorded when they came, or are gone."""
     from custody import anchors, cosignatures  # they check heads with this module
 
     yield from cosignatures.faults()
     yield from anchors.faults()
+    for lost in (cosignatures.losses, anchors.losses):
+        yield from (fault for batch in lost() for fault in batch)
 
 
 def head_faults(told: ledger_keys.Head | None) -> Iterator[Fault]:

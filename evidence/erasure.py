@@ -2,7 +2,8 @@
 
 1. An erasure is of bytes: every item of the compartment with the very same bytes is erased with the one asked for.
 2. The second person holds a role that decides and is not the one who asked. Nobody erases what somebody relies on:
-   exhibits, bundles under way and consents object, each in words.
+   exhibits, bundles under way and consents object, each in words; they are asked once the items are locked, as whoever
+   attaches something locks them, too (evidence.standing).
 3. The act destroys content keys, the item's key with every salt and value under it, the description and what other apps
    hold of it, and appends `sanad/erasure`, which names what is gone and holds none of it.
 4. Ciphertext, journals and the database's own leftovers are cleared after the commit, again and again until it is done:
@@ -27,6 +28,7 @@ from evidence import jobs
 from evidence.erasure_parts import Taken, parts
 from evidence.guard import require_unnamed
 from evidence.models import Accession, Blob, Derivative, Erasure, FixityCheck, Item
+from evidence.standing import standing
 from evidence.tombstone import CLEARED, empty
 from evidence.vocabulary import ErasureState
 
@@ -40,12 +42,14 @@ def request_erasure(*, by: User, at: datetime, accession: str, ground: str, reas
     Raises NotVisible, Refused, ValidationError naming the field, NotNow with every objection.
     """
     with acting():
-        item = require(by, "item.request_erasure", Item.objects.all(), lock=True, accession=accession)
+        item = standing(by, "item.request_erasure", accession=accession)
+        items = copies(item, lock=True)
+        if item not in items:
+            raise NotNow(_("This item was erased. Its page says when, and on what ground."))
         if Erasure.objects.filter(item=item, state=ErasureState.WAITING, expires_at__gt=at).exists():
             raise NotNow(_("Somebody asked for this already; it waits for a second person."))
         for stale in Erasure.objects.filter(item=item, state=ErasureState.WAITING):
             _close(stale, ErasureState.WITHDRAWN, by=SYSTEM, at=at, decision="expired")
-        items = copies(item, lock=True)
         _must_be_free(items, at)
         erasure = Erasure(
             item=item,

@@ -20,6 +20,7 @@ from custody.readings import record_reading
 from custody.vocabulary import Type
 from evidence.dates import parse
 from evidence.models import Item
+from evidence.standing import hold
 from witnesses.agreements import record_consent, withdraw_consent
 from witnesses.identity import RealIdentity
 from witnesses.models import Numbering, Recording, Testimony, TestimonyRevision, Witness, text_label
@@ -232,7 +233,8 @@ def link_recording(*, by: User, at: datetime, testimony_id: UUID, accession: str
         testimony = _locked(by, "testimony.link_recording", testimony_id)
         require_act(testimony, "link_recording")
         items = permitted(by, "item.view_content", Item.objects.filter(compartment_id=testimony.compartment_id))
-        item = items.filter(accession__iexact=accession.strip()).first()
+        found = items.filter(accession__iexact=accession.strip())
+        item = found.select_for_update(of=("self",)).first()  # evidence.standing: why it is locked
         if item is None:
             raise ValidationError({"accession": _("No item in this compartment has this accession number.")})
         if Recording.objects.filter(testimony=testimony, item=item, withdrawn_at__isnull=True).exists():
@@ -253,6 +255,7 @@ def unlink_recording(*, by: User, at: datetime, recording_id: UUID, reason: str)
         require_act(Testimony.objects.select_for_update().get(pk=link.testimony_id), "withdraw_recording")
         if link.withdrawn_at is not None:
             raise NotNow(_("This link was withdrawn already."))
+        hold([link.item_id])
         reason = checked_reason(reason, link.testimony.compartment_id)
         link.withdrawn_by, link.withdrawn_at = by, at
         link.save(update_fields=["withdrawn_by", "withdrawn_at"])

@@ -5,7 +5,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Role
-from accounts.permissions import NotNow, Refused
+from accounts.permissions import NotNow
 from cases import actions
 from cases.models import Bundle, Exhibit, Review
 from custody.engine import opened
@@ -109,7 +109,7 @@ def test_an_erased_item_is_tendered_nowhere() -> None:
     item = factories.make_item()
     erased(item)
     case = make_case(item.compartment)
-    with pytest.raises(Refused):
+    with pytest.raises(NotNow, match="was erased"):
         make_exhibit(case_file=case, item=item)
 
 

@@ -23,8 +23,9 @@ from custody.correspondence import with_partner
 from custody.cosignatures import cosigned_note, faults, lines_of, policy, standing
 from custody.cosigners import ask_cosigners
 from custody.ledger_keys import ledger_keys, vkey
-from custody.models import Checkpoint, Correspondence, Cosignature, Event
+from custody.models import Checkpoint, Correspondence, Cosignature, Entry, Event
 from custody.proof import newest_checkpoint
+from custody.scrub import scrub_values
 from custody.sequencer import drain, tree_size
 from custody.signer import sign_head
 from custody.verify import faults as ledger_faults
@@ -620,3 +621,50 @@ def test_the_pause_after_many_failures_stays_bounded() -> None:
         assert (state.next_at - now).total_seconds() <= 5400
     assert not is_due(state, now)
     assert is_due(state, now - timedelta(days=30))  # a clock set back does not silence anybody
+
+
+# What was recorded and is gone
+
+
+def outside_said() -> list[str]:
+    return [f"{fault.where}: {fault.what}" for fault in ledger_faults()]
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "DELETE FROM custody_cosignature WHERE id = (SELECT max(id) FROM custody_cosignature)",
+        "UPDATE custody_cosignature SET line = replace(line, 'A', 'B') WHERE id = (SELECT max(id) FROM custody_cosignature)",
+        "UPDATE custody_cosignature SET event_id = gen_random_uuid() WHERE id = (SELECT max(id) FROM custody_cosignature)",
+    ],
+)
+def test_a_recorded_cosignature_that_is_not_stored_any_more_is_found_by_verification_and_scrub(
+    tmp_path: Path, attack: str
+) -> None:
+    signed_ledger(2)
+    with partner(tmp_path):
+        assert ask() == 1
+        drain()
+        grown()
+        assert ask(10) == 1
+    drain()
+    sign_head()
+    assert scrub_values().clean
+    assert outside_said() == []
+    last = Entry.objects.filter(event_id=Cosignature.objects.latest("pk").event_id).get().index
+    as_owner(attack)
+    told = f"entry {last}: records a cosignature of bar.example/cosigner that is not stored"
+    assert told in outside_said()
+    assert scrub_values().first == (told,)
+
+
+def test_of_several_cosignatures_that_came_together_the_missing_one_is_named(tmp_path: Path) -> None:
+    signed_ledger(2)
+    with cosigner(tmp_path / "a.json", [vkey()], name="a.example/c") as one:
+        with cosigner(tmp_path / "b.json", [vkey()], name="b.example/c") as two:
+            trust(("one", one.verifier.vkey, one.url), ("two", two.verifier.vkey, two.url))
+            assert ask() == 2
+    drain()
+    sign_head()
+    as_owner("DELETE FROM custody_cosignature WHERE cosigner = 'b.example/c'")
+    assert outside_said() == ["entry 2: records a cosignature of b.example/c that is not stored"]
