@@ -314,7 +314,12 @@ def test_the_same_bytes_received_meanwhile_are_no_duplicate_of_what_was_erased()
 def test_a_file_does_not_come_under_an_announcement_that_is_erased_meanwhile() -> None:
     intake = factories.make_intake(description="Canary words.")
     first = uploads.accept(
-        by=intake.by, at=timezone.now(), intake=intake, received=blobs.receive([b"one"]), original_name="1", idempotency_key=None
+        by=intake.by,
+        at=timezone.now(),
+        intake=intake,
+        received=blobs.receive([b"one"]),
+        original_name="1",
+        idempotency_key=None,
     )
     approve = approval(first)
     approved, came = overlapping(
