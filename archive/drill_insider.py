@@ -39,7 +39,10 @@ class Caught:
 
 @dataclass(frozen=True)
 class Played:
-    """What an attack left behind: `names` must stand in the sentence, and "" is what nobody tells of; `look` is asked instead of the watchers."""
+    """What an attack left behind: `names` must stand in the sentence; `look` is asked instead of the watchers.
+
+    Without `names` it is an attack that nobody tells of.
+    """
 
     names: str = ""
     look: Callable[[], Caught | None] | None = None

@@ -132,7 +132,7 @@ def cosignature_deleted(stage: Stage) -> Played:
     return Played(f"records a cosignature of {COSIGNER}")
 
 
-@attack("a cosignature is put under another checkpoint's event, its own row with it")
+@attack("a cosignature's row is made to say that it came with another event")
 def cosignature_moved(stage: Stage) -> Played:
     _cosigned(stage)
     stage.copies.execute("UPDATE custody_cosignature SET event_id = gen_random_uuid()")
@@ -165,7 +165,8 @@ def receipt_digest(stage: Stage) -> Played:
     value = json.loads(stage.receipt)
     value["opened"]["object"]["value"]["sha256"] = "0" * 64
     forged = canonical(value, max_bytes=MAX_RECEIPT_BYTES, max_depth=MAX_RECEIPT_DEPTH)
-    return Played("RECEIPT?", lambda: _of_a_reader("receipt check", verify_receipt(forged, _trusting(stage))))
+    changed = "object that is not the one recorded"
+    return Played(changed, lambda: _of_a_reader("receipt check", verify_receipt(forged, _trusting(stage))))
 
 
 @attack("a receipt is forged whole: entry, tree and head by a key of the forger's")
@@ -190,7 +191,8 @@ def bundle_payload(stage: Stage) -> Played:
     (exhibit,) = (path for path in (folder / "data" / "items").rglob("*") if path.is_file())
     exhibit.write_bytes(exhibit.read_bytes() + b"What was never said.\n")
     _write_manifests(folder)
-    return Played("BUNDLE?", lambda: _of_a_reader("bundle verifier", verify_bundle(folder, _trusting(stage))))
+    changed = stage.items[0].accession
+    return Played(changed, lambda: _of_a_reader("bundle verifier", verify_bundle(folder, _trusting(stage))))
 
 
 @attack("a bundle is forged: its head signed by a key of the forger's")

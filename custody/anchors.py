@@ -205,6 +205,7 @@ def losses() -> Iterator[list[Fault]]:
         stand = {
             (event_id, hashlib.sha256(response).hexdigest())
             for event_id, response in kept.values_list("event_id", "response")
+            if response is not None
         }
         yield [
             Fault(f"entry {row.index}", f"records a timestamp of {token['authority']} that is not stored")

@@ -63,6 +63,6 @@ def keep(folder: Path, *, how: str, held: str, checkpoint: Checkpoint, note: str
     if path.exists() or (folder.exists() and sum(1 for _ in folder.iterdir()) >= MOST):
         return False
     steps = "".join(f"{to_base64(step)}\n" for step in proof)
-    text = f"Refused: {how}.\n\nThe head that was cosigned here:\n\n{held}\nWhat was refused:\n\n{note}\nIts proof:\n\n{steps}"
-    write_durably(path, text.encode())
+    heads = f"The head that was cosigned here:\n\n{held}\nWhat was refused:\n\n{note}\nIts proof:\n\n{steps}"
+    write_durably(path, f"Refused: {how}.\n\n{heads}".encode())
     return True

@@ -303,8 +303,8 @@ class Cosigner:
         if head not in self._unproven and len(self._unproven) < MOST_TOLD:
             self._unproven.add(head)
             self._tell(
-                f"not cosigned: a head of {checkpoint.size} entries of {checkpoint.origin} came without a proof that it "
-                f"continues the one of {size} ({why})"
+                f"not cosigned: a head of {checkpoint.size} entries of {checkpoint.origin} came without a proof that "
+                f"it continues the one of {size} ({why})"
             )
 
 

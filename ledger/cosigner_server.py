@@ -166,12 +166,9 @@ def main(argv: Sequence[str]) -> int:
         "--key", type=Path, help="the private key, made on first use (default: the state's name + .key)"
     )
     parser.add_argument("--name", help="the cosigner's name, chosen on first use, such as bar.example/cosigner")
+    sizes = "VKEY, or 'VKEY FIRST-LAST' for one that signs heads of these sizes"
     parser.add_argument(
-        "--log",
-        action="append",
-        default=[],
-        metavar="KEY",
-        help="a key of a log; is remembered. VKEY, or 'VKEY FIRST-LAST': the sizes of the heads it signs",
+        "--log", action="append", default=[], metavar="KEY", help=f"a key of a log; is remembered. {sizes}"
     )
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--listen", metavar="HOST:PORT", type=_address, help="serve HTTP there, for a proxy with TLS")

@@ -15,16 +15,17 @@ from django.utils import timezone
 from accounts.models import Role
 from accounts.permissions import NotNow
 from cases import actions as cases
-
+from cases import bundles
 from cases.models import Bundle, Exhibit
 from custody.engine import acting
-from custody.models import Disclosure, SubjectKey
+from custody.models import Disclosure, Event, SubjectKey
 from custody.sequencer import drain
 from custody.signer import sign_head
 from custody.verify import faults
+from custody.vocabulary import Type
 from evidence import actions, blobs, erasure
 from evidence.fixity import find
-from evidence.models import FixityCheck, Item
+from evidence.models import Erasure, FixityCheck, Item
 from evidence.vocabulary import FixityOutcome
 from incidents import actions as incidents
 from incidents import uploads
@@ -225,8 +226,8 @@ def withdrawing(exhibit: Exhibit) -> Any:
 @pytest.mark.parametrize(
     "leave",
     [
-        lambda exhibit: cases.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id),
-        lambda exhibit: cases.export_outside(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id),
+        lambda exhibit: bundles.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id),
+        lambda exhibit: bundles.export_outside(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id),
     ],
 )
 def test_a_bundle_is_not_asked_for_of_what_is_being_erased(leave: Callable[[Exhibit], Any]) -> None:
@@ -254,8 +255,6 @@ def test_a_bundle_is_not_asked_for_of_what_is_being_erased(leave: Callable[[Exhi
 
 def erasure_of_an_exhibit(exhibit: Exhibit) -> Any:
     """A request that waits, of an item that was tendered after it."""
-    from evidence.models import Erasure
-
     by = factories.make_user(Role.ARCHIVIST, exhibit.item.compartment)
     now = timezone.now()
     return Erasure.objects.create(
@@ -275,20 +274,17 @@ def test_a_finished_bundle_that_is_handed_out_is_destroyed_afterwards_and_not_me
     withdrawing(exhibit)
     digest, approve = bundle.sha256, approval(exhibit.item)
     handed, approved = overlapping(
-        lambda: cases.download_bundle(by=exhibit.added_by, at=timezone.now(), bundle_id=bundle.pk), approve
+        lambda: bundles.download_bundle(by=exhibit.added_by, at=timezone.now(), bundle_id=bundle.pk), approve
     )
     assert (handed.problem, approved.problem) == (None, None)
     assert digest
     assert not Disclosure.objects.filter(event_id__in=_exports(), field="object").exists()
     nothing_is_left_of(exhibit.item)
     with pytest.raises(NotNow):
-        cases.download_bundle(by=exhibit.added_by, at=timezone.now(), bundle_id=bundle.pk)
+        bundles.download_bundle(by=exhibit.added_by, at=timezone.now(), bundle_id=bundle.pk)
 
 
 def _exports() -> Any:
-    from custody.models import Event
-    from custody.vocabulary import Type
-
     return Event.objects.filter(type=Type.EXPORT).values("id")
 
 

@@ -386,10 +386,9 @@ def test_the_worker_asks_every_minute_and_a_broken_file_does_not_stop_the_other(
 @pytest.mark.parametrize(
     "attack",
     [
-        "DELETE FROM custody_anchor WHERE id = (SELECT min(id) FROM custody_anchor)",
-        "UPDATE custody_anchor SET response = 'x', stamped_at = now() WHERE id = (SELECT min(id) FROM custody_anchor)",
-        "UPDATE custody_anchor SET response = NULL, stamped_at = NULL, event_id = NULL"
-        " WHERE id = (SELECT min(id) FROM custody_anchor)",
+        "DELETE FROM custody_anchor WHERE id = {first}",
+        "UPDATE custody_anchor SET response = 'x', stamped_at = now() WHERE id = {first}",
+        "UPDATE custody_anchor SET response = NULL, stamped_at = NULL, event_id = NULL WHERE id = {first}",
     ],
 )
 def test_a_recorded_timestamp_that_is_not_stored_any_more_is_found_by_verification_and_scrub(
@@ -406,8 +405,8 @@ def test_a_recorded_timestamp_that_is_not_stored_any_more_is_found_by_verificati
     sign_head()
     assert list(ledger_faults()) == []
     assert scrub_values().clean
-    first = Entry.objects.get(event_id=Anchor.objects.earliest("pk").event_id).index
-    as_owner(attack)
+    first = Entry.objects.get(event_id__in=Anchor.objects.order_by("pk").values("event_id")[:1]).index
+    as_owner(attack.format(first=Anchor.objects.earliest("pk").pk))
     told = f"entry {first}: records a timestamp of local that is not stored"
     assert told in [f"{fault.where}: {fault.what}" for fault in ledger_faults()]
     assert scrub_values().first == (told,)

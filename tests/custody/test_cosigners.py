@@ -633,9 +633,9 @@ def outside_said() -> list[str]:
 @pytest.mark.parametrize(
     "attack",
     [
-        "DELETE FROM custody_cosignature WHERE id = (SELECT max(id) FROM custody_cosignature)",
-        "UPDATE custody_cosignature SET line = replace(line, 'A', 'B') WHERE id = (SELECT max(id) FROM custody_cosignature)",
-        "UPDATE custody_cosignature SET event_id = gen_random_uuid() WHERE id = (SELECT max(id) FROM custody_cosignature)",
+        "DELETE FROM custody_cosignature WHERE id = {last}",
+        "UPDATE custody_cosignature SET line = replace(line, 'A', 'B') WHERE id = {last}",
+        "UPDATE custody_cosignature SET event_id = gen_random_uuid() WHERE id = {last}",
     ],
 )
 def test_a_recorded_cosignature_that_is_not_stored_any_more_is_found_by_verification_and_scrub(
@@ -652,7 +652,7 @@ def test_a_recorded_cosignature_that_is_not_stored_any_more_is_found_by_verifica
     assert scrub_values().clean
     assert outside_said() == []
     last = Entry.objects.filter(event_id=Cosignature.objects.latest("pk").event_id).get().index
-    as_owner(attack)
+    as_owner(attack.format(last=Cosignature.objects.latest("pk").pk))
     told = f"entry {last}: records a cosignature of bar.example/cosigner that is not stored"
     assert told in outside_said()
     assert scrub_values().first == (told,)
@@ -660,10 +660,10 @@ def test_a_recorded_cosignature_that_is_not_stored_any_more_is_found_by_verifica
 
 def test_of_several_cosignatures_that_came_together_the_missing_one_is_named(tmp_path: Path) -> None:
     signed_ledger(2)
-    with cosigner(tmp_path / "a.json", [vkey()], name="a.example/c") as one:
-        with cosigner(tmp_path / "b.json", [vkey()], name="b.example/c") as two:
-            trust(("one", one.verifier.vkey, one.url), ("two", two.verifier.vkey, two.url))
-            assert ask() == 2
+    first, second = (cosigner(tmp_path / f"{name}.json", [vkey()], name=f"{name}.example/c") for name in "ab")
+    with first as one, second as two:
+        trust(("one", one.verifier.vkey, one.url), ("two", two.verifier.vkey, two.url))
+        assert ask() == 2
     drain()
     sign_head()
     as_owner("DELETE FROM custody_cosignature WHERE cosigner = 'b.example/c'")
