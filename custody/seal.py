@@ -64,11 +64,6 @@ def existing_aead(subject_id: UUID) -> AESGCM:
         raise SealBroken(str(problem)) from None
 
 
-def erase(disclosures: Sequence[int], subjects: Sequence[UUID]) -> None:
-    """Destroy sealed values, by their rows, and the keys of subjects, in the act that records the erasure."""
-    statements.execute("SELECT custody_erase_v1(%s::bigint[], %s::uuid[])", [list(disclosures), list(subjects)])
-
-
 def seal(subject_id: UUID, label: str, value: bytes) -> bytes:
     """The value under the subject's key, bound to its label: it opens under no other label or subject."""
     return seal_with(subject_aead(subject_id), label, value)

@@ -23,10 +23,11 @@ from custody.alarm import Kind
 from custody.leaves import Leaves, Peaks
 from custody.ledger_keys import Head, LedgerKey, vkey
 from custody.locating import new_tile_fault
-from custody.models import Checkpoint
+from custody.models import Checkpoint, Entry
 from custody.sequencer import entries, read_tile, tree_size
 from custody.signer_state import MemoryLost, SignerRefused, State
 from ledger.checkpoint import CheckpointError, format_checkpoint, open_checkpoint
+from ledger.entry import EntryError, parse_entry
 from ledger.grow import root_from_tiles
 from ledger.merkle import ProofError
 from ledger.note import NoteError
@@ -260,6 +261,7 @@ def _grown(tree: Peaks, size: int) -> tuple[Peaks, Sequence[bytes]]:
                 expected=stated.hex(),
                 found=leaf.hex(),
             )
+        _must_be_ours(entry)
         fresh.append(leaf)
         tree.add(leaf)
     if tree.size != size:
@@ -273,6 +275,21 @@ def _grown(tree: Peaks, size: int) -> tuple[Peaks, Sequence[bytes]]:
     if not right:
         raise new_tile_fault(leaves(), start, fresh, tree.root())
     return tree, fresh
+
+
+def _must_be_ours(row: Entry) -> None:
+    """Raise SignerRefused unless the bytes are an entry of this ledger, and that of the row's event.
+
+    Once signed it could not be taken out again, and every scrub would tell of it.
+    """
+    try:
+        entry = parse_entry(bytes(row.entry))
+        wrong = "" if entry.origin == settings.SANAD_ORIGIN else "is of another ledger"
+        wrong = wrong or ("" if entry.event_id == row.event_id.hex else "is not that of its event")
+    except EntryError as problem:
+        wrong = f"is not an entry: {problem}"
+    if wrong:
+        raise SignerRefused(f"entry {row.index} {wrong}", kind=Kind.DAMAGED, where=f"entry {row.index}")
 
 
 def _publish(state: State) -> Checkpoint:
