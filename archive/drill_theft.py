@@ -102,7 +102,7 @@ def fork(stage: Stage) -> Played:
     with _cosigner(stage) as url:
         _trust(url)
         _happen(1)
-        if ask_cosigners(datetime.now(UTC)) != 1:
+        if ask_cosigners(datetime.now(UTC), urgent=True) != 1:
             raise RuntimeError(_problem())
         stage.copies.put_back(WHOLE)  # the copy of database, key and memory
         _trust(url)
@@ -115,7 +115,7 @@ def fork(stage: Stage) -> Played:
 def old_everything(stage: Stage) -> Played:
     with _cosigner(stage) as url:
         _trust(url)
-        if ask_cosigners(datetime.now(UTC)) != 1:
+        if ask_cosigners(datetime.now(UTC), urgent=True) != 1:
             raise RuntimeError(_problem())
         stage.copies.put_back(EARLY)
         _trust(url)
@@ -226,7 +226,7 @@ def _sign_another(stage: Stage, *, after: bool) -> None:
         session.execute(
             "INSERT INTO custody_checkpoint (number, size, root, note, signed_at, chain, heartbeat)"
             " VALUES (%s, %s, %s, %s, %s, %s, false)",
-            [number, state.size, _ANOTHER_ROOT, note, at, signer.link(previous, note, at)],
+            [number, state.size, _ANOTHER_ROOT, note, at, signer.link(previous, note, at, heartbeat=False)],
         )
 
 

@@ -131,8 +131,8 @@ class Checkpoint(models.Model):
     """A signed head of the tree (C2SP tlog-checkpoint in a signed note). Insert only.
 
     `chain` binds it to every checkpoint before it (custody.signer.link): none can be taken out unnoticed. The n-th has
-    the number n, once: two signers cannot both have signed it. Outsiders are shown those with `heartbeat`, which are
-    signed at fixed times whether anything happened or not.
+    the number n, once: two signers cannot both have signed it. Cosigners and authorities are sent those with
+    `heartbeat`, which are signed at fixed times whether anything happened or not; the chain binds the mark.
     """
 
     number = models.BigIntegerField(unique=True)

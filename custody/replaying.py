@@ -82,7 +82,7 @@ def _heads(folder: Path) -> list[Checkpoint]:
             check_checkpoint(row)
         except ValueError as problem:
             raise _refused(f"the exported {problem}") from None
-        if row.number != number or signer.link(chain, row.note, row.signed_at) != bytes(row.chain):
+        if row.number != number or not signer.follows(chain, row):
             raise _refused(f"the exported checkpoint {number} does not follow the one before it")
         chain = bytes(row.chain)
     told = ledger_keys.published_head()

@@ -44,6 +44,7 @@ __all__ = [
     "MemoryLost",
     "Peaks",
     "SignerRefused",
+    "follows",
     "link",
     "memory",
     "sign_head",
@@ -61,10 +62,28 @@ class Memory:
     count: int
 
 
-def link(previous: bytes, note: str, signed_at: datetime) -> bytes:
-    """The next value of the chain over checkpoints: SHA-256(previous || SHA-256(note) || time). It starts with b""."""
+def link(previous: bytes, note: str, signed_at: datetime, *, heartbeat: bool) -> bytes:
+    """The next value of the chain over checkpoints: SHA-256(previous || SHA-256(note) || time || mark).
+
+    It starts with b"". The mark, + or -, says whether the head is a heartbeat.
+    """
+    return hashlib.sha256(_unmarked(previous, note, signed_at) + (b"+" if heartbeat else b"-")).digest()
+
+
+def follows(previous: bytes, row: Checkpoint) -> bool:
+    """Whether a checkpoint's row is the next one after those that lead to `previous`.
+
+    Heads signed before marks were bound have none. Nobody can take one for the other: the value in the row is bound by
+    the heads after it and, in the end, by the signer's memory.
+    """
+    unmarked = hashlib.sha256(_unmarked(previous, row.note, row.signed_at)).digest()
+    marked = link(previous, row.note, row.signed_at, heartbeat=row.heartbeat)
+    return bytes(row.chain) in (marked, unmarked)
+
+
+def _unmarked(previous: bytes, note: str, signed_at: datetime) -> bytes:
     stamp = signed_at.astimezone(UTC).isoformat(timespec="microseconds").encode()
-    return hashlib.sha256(previous + hashlib.sha256(note.encode()).digest() + stamp).digest()
+    return previous + hashlib.sha256(note.encode()).digest() + stamp
 
 
 def memory() -> Memory | None:
@@ -83,7 +102,8 @@ def leaves() -> Leaves:
 def sign_head(*, force: bool = False) -> Checkpoint | None:
     """Sign the present head if it grew, or if its time has come: at every multiple of HEARTBEAT since 1970, UTC.
 
-    The latter carry `heartbeat`: only they are shown to outsiders, so that nobody reads from them when who was busy.
+    The latter carry `heartbeat`: only they are shown to outsiders of the archive's own
+    accord, so that nobody reads from them when who was busy.
     With `force` a head is signed in any case. Returns the new checkpoint, None when there was nothing to sign.
     Raises SignerRefused; then nothing is signed.
     """
@@ -236,7 +256,7 @@ def _signed(state: State, size: int, at: datetime, *, heartbeat: bool) -> State:
         size=grown.size,
         peaks=tuple(grown.peaks),
         note=note,
-        chain=link(state.chain, note, at),
+        chain=link(state.chain, note, at, heartbeat=heartbeat),
         signed_at=at,
         heartbeat_at=at if heartbeat else state.heartbeat_at,
         heartbeat=heartbeat,

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
-from custody import forks, outside, signer_state
+from custody import forks, outside, signer, signer_state
 from custody.correspondence import with_partner
 from custody.cosignatures import cosigned_note, faults, lines_of, policy, standing
 from custody.cosigners import ask_cosigners
@@ -37,7 +37,7 @@ from ledger.sign import CosignatureSigner, Ed25519Signer, sign_note, signature_l
 from tests.custody.ledgers import as_owner, happen, signed_ledger
 from tests.ledger.cosigners import ROOT, GrowingLog, Running, cosigner
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("every_head_is_a_heartbeat")]
 
 
 @pytest.fixture(autouse=True)
@@ -613,3 +613,21 @@ def test_the_pause_after_many_failures_stays_bounded() -> None:
         assert (state.next_at - now).total_seconds() <= 5400
     assert not is_due(state, now)
     assert is_due(state, now - timedelta(days=30))  # a clock set back does not silence anybody
+
+
+def test_partners_are_sent_heartbeats_unless_somebody_waits_for_a_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The times of other signatures tell when somebody was at work."""
+    beat = grown()
+    monkeypatch.setattr(signer, "HEARTBEAT", timedelta(days=10_000))
+    between = grown()
+    assert (beat.heartbeat, between.heartbeat) == (True, False)
+    with partner(tmp_path):
+        assert ask() == 1
+        assert standing().size == beat.size
+        assert ask(minutes=90) == 1, "as long as nothing else beats, the same head again"
+        assert standing().size == beat.size
+        assert ask_cosigners(datetime.now(UTC), urgent=True) == 1
+        assert standing().size == between.size
+        assert ask(minutes=90) == 0

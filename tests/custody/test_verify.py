@@ -1,5 +1,6 @@
 """Whatever the owner of the tables changes in the ledger is found, and named."""
 
+import hashlib
 import tracemalloc
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -7,6 +8,7 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 
+from custody import signer
 from custody.agreement import Fault
 from custody.engine import Subject
 from custody.models import Disclosure, Entry, Event, Pending
@@ -280,3 +282,18 @@ def _act_meanwhile() -> None:
     happen()
     drain()
     sign_head()
+
+
+def test_whether_a_head_is_a_heartbeat_is_bound_by_the_chain() -> None:
+    signed_ledger(3)
+    assert found() == []
+    as_owner("UPDATE custody_checkpoint SET heartbeat = NOT heartbeat")
+    assert "does not follow the one before it" in found()[0]
+
+
+def test_heads_signed_before_marks_were_bound_still_follow_each_other() -> None:
+    first, chain = signed_ledger(1), b""
+    for row in [first, signed_ledger(1)]:
+        chain = hashlib.sha256(signer._unmarked(chain, row.note, row.signed_at)).digest()
+        as_owner("UPDATE custody_checkpoint SET chain = %s WHERE pk = %s".replace("pk", "id"), chain, row.pk)
+    assert not [fault for fault in found() if "does not follow" in fault]
