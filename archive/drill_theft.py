@@ -14,9 +14,9 @@ from uuid import uuid4
 
 from django.conf import settings
 
-from archive.drill_attacks import ATTACKS, attack
+from archive.drill_attacks import attack
 from archive.drill_copies import EARLY, WHOLE, Stage
-from archive.drill_insider import Attack, Caught, Played, watch
+from archive.drill_insider import Caught, Played, watch
 from custody import signer, signer_state
 from custody.correspondence import with_partner
 from custody.cosigners import ask_cosigners
@@ -200,11 +200,6 @@ def exhibit_changed(stage: Stage) -> Played:
 def old_everything_alone(stage: Stage) -> Played:
     stage.copies.put_back(EARLY)
     return Played()
-
-
-def all_attacks() -> list[Attack]:
-    """Every attack there is, in the order in which they are played."""
-    return list(ATTACKS)
 
 
 def _sign_another(stage: Stage, *, after: bool) -> None:
