@@ -85,7 +85,7 @@ def changed_event(column: str, value: str) -> str:
         (changed_event("at", "at + interval '1 second'"), "entry 2: its event row was changed: time"),
         (changed_event("agent_id", "gen_random_uuid()"), "entry 2: its event row was changed: agent"),
         (changed_event("compartment_id", "gen_random_uuid()"), "entry 2: its event row was changed: compartment"),
-        (changed_event("entry", "''::bytea"), "entry 2: is not the one its event was recorded with"),
+        (changed_event("entry", "'x'::bytea"), "entry 2: is not the one its event was recorded with"),
         (
             (
                 "UPDATE custody_eventsubject SET subject_id = gen_random_uuid() WHERE event_id = "
