@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import NamedTuple
 from uuid import UUID
 
@@ -128,7 +129,7 @@ def _fields(row: Waiting) -> Sequence[str] | None:
     if said != [row.event_id.hex.encode(), own, row.outcome.encode(), timestamp(row.at).encode(), row.type.encode()]:
         return None
     fields = [member[1:-_AFTER_NAME].decode() for member in members.split(b",")] if members else []
-    return fields if all(one < other for one, other in zip(fields, fields[1:], strict=False)) else None
+    return fields if all(one < other for one, other in pairwise(fields)) else None
 
 
 def hold(rows: Sequence[tuple[Waiting, str]], at: datetime | None = None) -> None:

@@ -1,6 +1,6 @@
 """Anchors: signed heads of the ledger, timestamped by authorities outside (docs/spec/ledger.md, section 12).
 
-1. On a fixed cadence the newest heartbeat is queued for every configured authority, unless it holds nothing but the echo of
+1. On a fixed cadence the newest heartbeat is queued for every authority, unless it holds nothing but the echo of
    earlier anchors and cosignatures.
 2. The queue is drained oldest first, and stops at the first failure: offline it waits, and nothing overtakes.
 3. Each response that is kept becomes an entry of the ledger, which holds its SHA-256.

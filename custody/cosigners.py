@@ -1,6 +1,7 @@
 """Asking cosigners: partners who keep the newest head of this ledger and vouch that the next one continues it.
 
-1. On a fixed cadence each is sent the newest heartbeat, with the proof that it continues the one held (C2SP tlog-witness).
+1. On a fixed cadence each is sent the newest heartbeat, with the proof that it continues the one held (C2SP
+   tlog-witness).
 2. What comes back is verified before it is stored (custody.cosignatures). Its arrival is an entry of the ledger, one a
    round. Such entries alone are no reason for another round; a silent ledger is cosigned once in REFRESH.
 3. A partner that holds a larger head, or one with another root, has seen a past that is not stored here. That is an
@@ -48,8 +49,9 @@ def ask_cosigners(now: datetime, *, urgent: bool = False) -> int:
     """Ask every cosigner whose turn it is for the newest head. Returns how many cosignatures were stored.
 
     That is the newest heartbeat, so that nobody reads from the times when who was busy. `urgent`, for a bundle that
-    somebody waits for, sends the newest of all and asks those that answered last time before their turn. Raises PolicyError. Two processes never ask at once:
-    the second one returns 0.
+    somebody waits for, sends the newest of all and asks those that answered last time before their turn.
+
+    Raises PolicyError. Two processes never ask at once: the second one returns 0.
     """
     trusted = policy()
     if trusted is None:

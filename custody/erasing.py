@@ -82,8 +82,7 @@ def carry_out(planned: Plan, *, erasure: UUID) -> None:
     """
     aead = seal.existing_aead(erasure)
     kept = [
-        (event_id, field, seal.seal_with(aead, f"{event_id}/{field}", plain))
-        for event_id, field, plain in planned.kept
+        (event_id, field, seal.seal_with(aead, f"{event_id}/{field}", plain)) for event_id, field, plain in planned.kept
     ]
     columns = [[row[column] for row in kept] for column in range(3)]
     try:

@@ -3,7 +3,7 @@
 | role | is used by | may |
 |---|---|---|
 | owner | migrations | everything: it owns the tables |
-| web | web server, worker, commands | write other apps' tables; record and erase by two functions; add what partners say |
+| web | web server, worker, commands | other apps' tables; record and erase by two functions; add what partners say |
 | sequencer | sequencer | add entries and tiles, let tiles grow, take pending rows away, hold events in quarantine |
 | signer | signer, with its scrub | read the ledger, its values sealed; add checkpoints |
 | auditor | the ledger's export, foreign checkers | read the ledger and digests; no value, key, name or description |
@@ -233,7 +233,8 @@ def _statements(connection: BaseDatabaseWrapper, roles: dict[str, sql.Identifier
 
 
 _MEMBER = """
-    SELECT FROM pg_auth_members JOIN pg_roles AS member ON member.oid = member JOIN pg_roles AS lent ON lent.oid = roleid
+    SELECT FROM pg_auth_members
+    JOIN pg_roles AS member ON member.oid = member JOIN pg_roles AS lent ON lent.oid = roleid
     WHERE member.rolname = %s AND lent.rolname = 'pg_maintain'
 """
 _RUNS_AS = "SELECT pg_get_userbyid(proowner)::text, pg_has_role(%s, 'SET') FROM pg_proc WHERE proname = %s"

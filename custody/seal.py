@@ -1,7 +1,6 @@
 """Sealed values: small secrets in the database, each under the key of the one subject it is about."""
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 

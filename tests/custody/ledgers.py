@@ -41,7 +41,8 @@ _PLANT = """
             encode(sha256(id::text::bytea), 'hex'), replace(id::text, '-', ''), %s::text), 'UTF8')
         FROM (SELECT gen_random_uuid() AS id FROM generate_series(1, %s)) AS made RETURNING id, at
     ), about AS (
-        INSERT INTO custody_eventsubject (event_id, kind, subject_id, at) SELECT id, 'item', gen_random_uuid(), at FROM event
+        INSERT INTO custody_eventsubject (event_id, kind, subject_id, at)
+        SELECT id, 'item', gen_random_uuid(), at FROM event
     ), value AS (
         INSERT INTO custody_disclosure (event_id, field, subject_id, sealed)
         SELECT id, field, gen_random_uuid(), '' FROM event, unnest(ARRAY['agent', 'subjects']) AS field

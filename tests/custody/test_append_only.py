@@ -119,7 +119,9 @@ def test_every_function_of_ours_looks_names_up_in_its_own_schema() -> None:
         found = dict(cursor.fetchall())
     # The one that indexes are made with names no table, has its body bound at its making, and would not be inlined.
     assert found.pop("evidence_normalised_v1") is None
-    assert {"custody_record_v2", "custody_erase_v2", "custody_pending_placed_v1", "custody_append_only_v1"} <= set(found)
+    assert {"custody_record_v2", "custody_erase_v2", "custody_pending_placed_v1", "custody_append_only_v1"} <= set(
+        found
+    )
     assert {name: config for name, config in found.items() if config != ["search_path=public, pg_temp"]} == {}
 
 

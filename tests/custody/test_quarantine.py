@@ -117,7 +117,10 @@ def test_an_entry_that_is_none_of_this_ledger_waits_in_quarantine_and_nobody_els
         ("DELETE FROM custody_eventsubject WHERE event_id = %s", "what it is about"),
         ("UPDATE custody_eventsubject SET at = now() WHERE event_id = %s", "what it is about"),
         ("DELETE FROM custody_disclosure WHERE event_id = %s AND field = 'agent'", "who acted and on what are gone"),
-        ("UPDATE custody_disclosure SET field = 'more' WHERE event_id = %s AND field = 'note'", "a value stands beside"),
+        (
+            "UPDATE custody_disclosure SET field = 'more' WHERE event_id = %s AND field = 'note'",
+            "a value stands beside",
+        ),
         ("UPDATE custody_event SET type = 'x' WHERE id = %s", "its row does not say what its entry says"),
         ("DELETE FROM custody_event WHERE id = %s", "values of it are left, so it was deleted"),
     ],
@@ -190,9 +193,9 @@ def test_after_a_repair_an_event_gets_its_place_and_the_alarm_goes() -> None:
 def test_what_was_held_back_is_neither_forgotten_nor_reworded(statement: str) -> None:
     signed_ledger(1)
     put = Quarantine.objects.create(event_id=uuid4(), reason="a reason", at=AT, released_at=AT)
-    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute(statement)
+    statements.execute("SET CONSTRAINTS ALL IMMEDIATE", [])
+    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+        statements.execute(statement, [])
     assert Quarantine.objects.get() == put
 
 
@@ -234,8 +237,7 @@ def test_injected_sql_adds_no_row_by_itself_and_cannot_take_the_sequencers_turn(
     with signed_in_as("web") as session:
         for statement in (
             "INSERT INTO custody_pending (event_id, created_at) VALUES (gen_random_uuid(), now())",
-            "INSERT INTO custody_event (id, type, outcome, at, agent_id, entry)"
-            " VALUES (gen_random_uuid(), 'x', 'success', now(), gen_random_uuid(), 'x')",
+            "INSERT INTO custody_event SELECT * FROM custody_event",
             "LOCK TABLE custody_quarantine IN SHARE UPDATE EXCLUSIVE MODE",
             "LOCK TABLE custody_pending IN ACCESS EXCLUSIVE MODE",
             "LOCK TABLE custody_entry IN ACCESS EXCLUSIVE MODE",
@@ -251,8 +253,8 @@ def test_injected_sql_adds_no_row_by_itself_and_cannot_take_the_sequencers_turn(
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"entry": lambda event_id: b"garbage"}, "invalid input syntax"),
-        ({"entry": lambda event_id: entry(uuid4())}, "not that of its event"),
+        ({"entry": lambda _: b"garbage"}, "invalid input syntax"),
+        ({"entry": lambda _: entry(uuid4())}, "not that of its event"),
         ({"type": "ingestion"}, "not that of its event"),
         ({"at": datetime(2025, 3, 11, tzinfo=UTC)}, "not that of its event"),
         ({"fields": ["agent"], "sealed": [b""]}, "not those the entry commits to"),
@@ -286,7 +288,8 @@ def test_what_a_function_runs_as_owns_nothing_else_and_nobody_signs_in_as_it(wha
         cursor.execute(
             "SELECT proname, rolcanlogin, (SELECT count(*) FROM pg_class WHERE relowner = pg_roles.oid),"
             " (SELECT array_agg(relname::text ORDER BY relname) FROM pg_class WHERE relkind = 'r'"
-            "  AND relnamespace = current_schema()::regnamespace AND has_table_privilege(pg_roles.oid, pg_class.oid, %s))"
+            "  AND relnamespace = current_schema()::regnamespace"
+            "  AND has_table_privilege(pg_roles.oid, pg_class.oid, %s))"
             " FROM pg_proc JOIN pg_roles ON pg_roles.oid = proowner"
             " WHERE proname IN ('custody_record_v2', 'custody_erase_v2') AND prosecdef ORDER BY proname",
             [what],
@@ -334,6 +337,9 @@ def test_every_entry_of_this_archive_is_seen_at_a_glance() -> None:
     happen(fields={"purpose": "a", "note": "b", "to": {"c": 1}})
     plant(1)
     rows = admission.waiting(2)
-    assert [admission._fields(row) for row in rows] == [["agent", "note", "purpose", "subjects", "to"], ["agent", "subjects"]]
+    assert [admission._fields(row) for row in rows] == [
+        ["agent", "note", "purpose", "subjects", "to"],
+        ["agent", "subjects"],
+    ]
     with pytest.raises(EntryError):
         parse_entry(b"{}")

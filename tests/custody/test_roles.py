@@ -16,9 +16,8 @@ from django.urls import reverse
 from psycopg.errors import InsufficientPrivilege
 
 from accounts.models import Role
-from custody import roles, seal
-from custody.engine import opened
-from custody.models import Checkpoint, Disclosure, Pending, SubjectKey
+from custody import roles
+from custody.models import Checkpoint, Pending
 from custody.proof import proof_at
 from custody.scrub import scrub
 from custody.sequencer import drain, tree_size
@@ -58,8 +57,7 @@ MAY = {
 }
 READS = {
     "web": set(CUSTODY),
-    "sequencer": {"custody_pending", "custody_entry", "custody_tile", "custody_checkpoint"}
-    | {"custody_quarantine"},
+    "sequencer": {"custody_pending", "custody_entry", "custody_tile", "custody_checkpoint"} | {"custody_quarantine"},
     "signer": set(CUSTODY),
     "auditor": {f"custody_{name}" for name in ("event", "eventsubject", "pending", "entry", "tile", "checkpoint")}
     | {f"custody_{name}" for name in ("cosignature", "anchor", "correspondence", "quarantine")},

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from custody.alarm import LedgerBroken
-from custody.models import Entry, Event, Pending, Tile
+from custody.models import Entry, Pending, Tile
 from custody.proof import proof_at
 from custody.sequencer import drain, read_tile, sequence_once, tree_size
 from custody.signer import sign_head
