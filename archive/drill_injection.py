@@ -57,7 +57,7 @@ def everything_erased(stage: Stage) -> Played:
 @attack("injected SQL locks the ledger against sequencer and signer")
 def locked(stage: Stage) -> Played:
     statement = "LOCK TABLE custody_pending, custody_entry IN ACCESS EXCLUSIVE MODE"
-    return Played("permission denied", lambda: refusal(stage, WEB, statement))
+    return Played("permission denied", lambda: refusal(stage, WEB, statement, "BEGIN"))
 
 
 @attack("a sequencer that was taken over drops an event, with a temporary table before the guard's eyes")

@@ -86,7 +86,7 @@ def fault(row: Waiting) -> str:
     if row.entry is None:
         left = "subjects or values of it are left, so it was deleted" if row.subjects or row.fields else ""
         return f"its row is gone; {left or 'it was deleted, or somebody put a number into the queue'}"
-    fields = _fields(row)
+    fields: Collection[str] | None = _fields(row)
     if fields is None:
         try:
             parsed = parse_entry(row.entry)

@@ -46,7 +46,7 @@ def erase(
     *subjects: Subject, also: dict[UUID, list[str]] | None = None, keeper: Subject | None = None, by: Software = DECIDES
 ) -> UUID:
     """An erasure of everything recorded of these, agreed on by two persons, in one act."""
-    keeper = keeper or asked(*subjects)
+    keeper, event_id = keeper or asked(*subjects), uuid4()
     with acting():
         planned = erasing.plan([subject.id for subject in subjects], also=also)
         for part in erasing.in_parts(planned.destroyed):

@@ -16,8 +16,7 @@ from custody.log_files import HEADS, export, exported_entries, exported_head, sp
 from custody.models import Entry
 from custody.sequencer import drain
 from custody.signer import sign_head, vkey
-from tests.custody.ledgers import as_owner, signed_ledger
-from tests.custody.test_sequencer import plant
+from tests.custody.ledgers import as_owner, plant, signed_ledger
 
 #: A foreign checker of tlog-tiles, in an environment of its own (it wants Python 3.12): PyPI aics-tlog
 CHECKER = os.environ.get("ARCHIVE_TLOG_CHECKER") or shutil.which("aics-tlog")
