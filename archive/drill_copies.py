@@ -114,6 +114,7 @@ class Copies:
                     made, sql.Identifier(template), sql.Identifier(postgres.ROLE)
                 )
             )
+            session.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(made))  # no copy has such rights
 
 
 _GUARDED = (

@@ -15,9 +15,9 @@ from uuid import uuid4
 
 from django.conf import settings
 
-from archive.drill_attacks import ATTACKS, attack
+from archive.drill_attacks import attack
 from archive.drill_copies import EARLY, WHOLE, Stage
-from archive.drill_insider import Attack, Caught, Played, watch
+from archive.drill_insider import Caught, Played, watch
 from custody import anchors, signer, signer_state
 from custody.correspondence import with_partner
 from custody.cosigners import ask_cosigners
@@ -104,7 +104,7 @@ def fork(stage: Stage) -> Played:
     with _cosigner(stage) as url:
         _trust(url)
         _happen(1)
-        if ask_cosigners(datetime.now(UTC)) != 1:
+        if ask_cosigners(datetime.now(UTC), urgent=True) != 1:
             raise RuntimeError(_problem())
         stage.copies.put_back(WHOLE)  # the copy of database, key and memory
         _trust(url)
@@ -117,7 +117,7 @@ def fork(stage: Stage) -> Played:
 def old_everything(stage: Stage) -> Played:
     with _cosigner(stage) as url:
         _trust(url)
-        if ask_cosigners(datetime.now(UTC)) != 1:
+        if ask_cosigners(datetime.now(UTC), urgent=True) != 1:
             raise RuntimeError(_problem())
         stage.copies.put_back(EARLY)
         _trust(url)
@@ -241,11 +241,6 @@ def old_everything_alone(stage: Stage) -> Played:
     return Played()
 
 
-def all_attacks() -> list[Attack]:
-    """Every attack there is, in the order in which they are played."""
-    return list(ATTACKS)
-
-
 def _sign_another(stage: Stage, *, after: bool) -> None:
     """A head over another root with the ledger's own key, chained as the signer would."""
     state = signer_state.read()
@@ -265,7 +260,7 @@ def _sign_another(stage: Stage, *, after: bool) -> None:
         session.execute(
             "INSERT INTO custody_checkpoint (number, size, root, note, signed_at, chain, heartbeat)"
             " VALUES (%s, %s, %s, %s, %s, %s, false)",
-            [number, state.size, _ANOTHER_ROOT, note, at, signer.link(previous, note, at)],
+            [number, state.size, _ANOTHER_ROOT, note, at, signer.link(previous, note, at, heartbeat=False)],
         )
 
 

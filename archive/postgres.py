@@ -23,7 +23,9 @@ from archive import processes
 
 ROLE = "sanad"  # owns the database, is no superuser
 #: What each may do: custody/roles.py.
-ROLES = {"owner": ROLE} | {kind: f"{ROLE}_{kind}" for kind in ("web", "sequencer", "signer", "auditor")}
+ROLES = {"owner": ROLE} | {kind: f"{ROLE}_{kind}" for kind in ("web", "sequencer", "signer", "auditor", "cleaner")}
+#: Nobody signs in as one of them; the owner gives each the one function that runs in its name.
+DEFINERS = tuple(f"{ROLE}_{kind}" for kind in ("recorder", "eraser"))
 SUPERUSER = "postgres"
 DATABASE = "sanad"
 ACCOUNT = "sanad-db"
@@ -325,6 +327,10 @@ class Cluster:
                 for role in ROLES.values():  # what each may do is granted with the migrations, custody/roles.py
                     if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
                         connection.execute(f"CREATE ROLE {role} LOGIN")
+                for role in DEFINERS:
+                    if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
+                        connection.execute(f"CREATE ROLE {role} NOLOGIN")
+                    connection.execute(f"GRANT {role} TO {ROLE} WITH INHERIT TRUE, SET TRUE")
                 if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone() is None:
                     connection.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
                     connection.execute(f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC")

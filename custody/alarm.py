@@ -26,6 +26,7 @@ class Kind(StrEnum):
     CLOCK = "clock"
     RIVAL = "another-signer"
     VALUES = "values"
+    QUARANTINED = "quarantined"
     BROKEN = "broken"
 
 
@@ -40,6 +41,7 @@ EXIT_CODES = {
     Kind.CLOCK: 15,
     Kind.RIVAL: 16,
     Kind.VALUES: 17,
+    Kind.QUARANTINED: 18,
 }
 #: The stored tree itself is not what was signed: nothing is appended to it meanwhile.
 OF_THE_TREE = frozenset({Kind.WENT_BACKWARDS, Kind.REWRITTEN, Kind.MISSING, Kind.DAMAGED})

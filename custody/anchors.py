@@ -1,6 +1,6 @@
 """Anchors: signed heads of the ledger, timestamped by authorities outside (docs/spec/ledger.md, section 12).
 
-1. On a fixed cadence the newest head is queued for every configured authority, unless it holds nothing but the echo of
+1. On a fixed cadence the newest heartbeat is queued for every authority, unless it holds nothing but the echo of
    earlier anchors and cosignatures.
 2. The queue is drained oldest first, and stops at the first failure: offline it waits, and nothing overtakes.
 3. Each response that is kept becomes an entry of the ledger, which holds its SHA-256.
@@ -24,7 +24,7 @@ from custody.cosigners import has_news
 from custody.engine import SYSTEM, acting, opened, record
 from custody.models import Anchor, Checkpoint, Correspondence, Entry
 from custody.outside import OutsideProblem
-from custody.proof import newest_checkpoint
+from custody.proof import newest_heartbeat
 from custody.sequencer import read_tile
 from custody.timestamps import AuthoritiesProblem, Authority, Refused, authorities, stamp, verified
 from custody.verify import check_checkpoint
@@ -65,7 +65,7 @@ def anchor_heads(now: datetime) -> int:
 
 def _queue(authority: Authority, now: datetime) -> None:
     last = Anchor.objects.filter(authority=authority.name).select_related("checkpoint").order_by("-pk").first()
-    head = newest_checkpoint()
+    head = newest_heartbeat()
     if head is None or (
         last is not None and abs(now - last.queued_at) < timedelta(seconds=settings.SANAD_ANCHOR_EVERY)
     ):

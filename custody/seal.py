@@ -1,7 +1,7 @@
 """Sealed values: small secrets in the database, each under the key of the one subject it is about."""
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
@@ -73,11 +73,6 @@ def existing_aeads(subject_ids: Collection[str]) -> dict[str, AESGCM]:
         with suppress(keys.KeyProblem):
             found[subject_id] = AESGCM(keys.provider().unwrap(wrapped, _context(subject_id)))
     return found
-
-
-def erase(disclosures: Sequence[int], subjects: Sequence[UUID]) -> None:
-    """Destroy sealed values, by their rows, and the keys of subjects, in the act that records the erasure."""
-    statements.execute("SELECT custody_erase_v1(%s::bigint[], %s::uuid[])", [list(disclosures), list(subjects)])
 
 
 def seal(subject_id: UUID, label: str, value: bytes) -> bytes:

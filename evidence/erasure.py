@@ -91,7 +91,7 @@ def approve_erasure(*, by: User, at: datetime, erasure_id: UUID) -> Erasure:
     """Decide, as a second person, that it is erased, and erase it: from the commit on nobody can open it again.
 
     Raises NotVisible, Refused (also for one's own request), NotNow: it expired, copies came or went since, who asked
-    may no longer ask, somebody relies on an item, or recorded values do not open.
+    may no longer ask, the request is not signed yet, somebody relies on an item, or recorded values do not open.
     """
     with acting():
         erasure = require(by, "erasure.decide", Erasure.objects.select_related("item"), lock=True, pk=erasure_id)
@@ -104,6 +104,8 @@ def approve_erasure(*, by: User, at: datetime, erasure_id: UUID) -> Erasure:
             raise NotNow(_("The person who asked may no longer ask for this. Somebody else has to ask anew."))
         # Whoever receives the same bytes meanwhile waits here, and finds nothing to be a duplicate of.
         Accession.objects.select_for_update().get(pk=erasure.item.compartment_id)
+        if not erasing.is_signed(erasure.id):
+            raise NotNow(_("The ledger has not signed the request yet. Try again in a few seconds."))
         items = copies(erasure.item, lock=True)
         if [one.accession for one in items] != erasure.accessions:
             raise NotNow(_("Since the request, a copy of the same bytes came or went. Ask anew."))
@@ -111,10 +113,8 @@ def approve_erasure(*, by: User, at: datetime, erasure_id: UUID) -> Erasure:
         taken = _taken(items, by, at)
         content = [_content(item) for item in items]
         try:
-            destroyed = erasing.destroy(
-                [item.id for item in items] + [subject.id for subject in taken.keyed],
-                keeper=erasure.id,
-                also=taken.values,
+            planned = erasing.plan(
+                [item.id for item in items] + [subject.id for subject in taken.keyed], also=taken.values
             )
         except SealBroken:
             raise NotNow(
@@ -122,7 +122,8 @@ def approve_erasure(*, by: User, at: datetime, erasure_id: UUID) -> Erasure:
             ) from None
         for item in items:
             _clear(item, at)
-        for part in erasing.in_parts(destroyed, content):
+        # Recorded first: the database destroys nothing unless this and the request stand in the ledger.
+        for part in erasing.in_parts(planned.destroyed, content):
             _record(
                 Type.ERASE,
                 erasure,
@@ -133,6 +134,7 @@ def approve_erasure(*, by: User, at: datetime, erasure_id: UUID) -> Erasure:
                 erased=part,
                 to={"ground": erasure.ground, "requested_by": str(erasure.requested_by_id), "approved_by": str(by.id)},
             )
+        erasing.carry_out(planned, erasure=erasure.id)
         erasure.state, erasure.decided_by, erasure.decided_at = ErasureState.DONE, by, at
         erasure.objects_left = sorted({*taken.addresses, *(blob for one in content for blob in one.blobs)})
         erasure.save()

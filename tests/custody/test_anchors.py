@@ -27,7 +27,7 @@ from custody.vocabulary import Type
 from tests.custody.authorities import OpensslAuthority, serving
 from tests.custody.ledgers import as_owner, happen, signed_ledger
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("every_head_is_a_heartbeat")]
 
 
 @pytest.fixture(scope="module")

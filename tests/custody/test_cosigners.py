@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
-from custody import forks, outside, scrub, signer_state
+from custody import forks, outside, scrub, signer, signer_state
 from custody.alarm import BESIDE, Kind, alarm_of
 from custody.correspondence import with_partner
 from custody.cosignatures import cosigned_note, faults, lines_of, policy, standing
@@ -39,7 +39,7 @@ from ledger.sign import CosignatureSigner, Ed25519Signer, sign_note, signature_l
 from tests.custody.ledgers import as_owner, happen, signed_ledger
 from tests.ledger.cosigners import ROOT, GrowingLog, Running, cosigner
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("every_head_is_a_heartbeat")]
 
 
 @pytest.fixture(autouse=True)
@@ -668,3 +668,21 @@ def test_of_several_cosignatures_that_came_together_the_missing_one_is_named(tmp
     sign_head()
     as_owner("DELETE FROM custody_cosignature WHERE cosigner = 'b.example/c'")
     assert outside_said() == ["entry 2: records a cosignature of b.example/c that is not stored"]
+
+
+def test_partners_are_sent_heartbeats_unless_somebody_waits_for_a_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The times of other signatures tell when somebody was at work."""
+    beat = grown()
+    monkeypatch.setattr(signer, "HEARTBEAT", timedelta(days=10_000))
+    between = grown()
+    assert (beat.heartbeat, between.heartbeat) == (True, False)
+    with partner(tmp_path):
+        assert ask() == 1
+        assert standing().size == beat.size
+        assert ask(minutes=90) == 1, "as long as nothing else beats, the same head again"
+        assert standing().size == beat.size
+        assert ask_cosigners(datetime.now(UTC), urgent=True) == 1
+        assert standing().size == between.size
+        assert ask(minutes=90) == 0

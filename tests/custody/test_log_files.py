@@ -16,8 +16,7 @@ from custody.log_files import HEADS, export, exported_entries, exported_head, sp
 from custody.models import Entry
 from custody.sequencer import drain
 from custody.signer import sign_head, vkey
-from tests.custody.ledgers import as_owner, signed_ledger
-from tests.custody.test_sequencer import plant
+from tests.custody.ledgers import as_owner, plant, signed_ledger
 
 
 def foreign_checker() -> list[str] | None:

@@ -20,8 +20,8 @@ from django.test.utils import override_settings
 from archive import data_folder, drill_erasure, drill_kills, drill_kills_proof, drill_restore, postgres
 from archive.canaries import Canary, Hit
 from archive.drill_copies import prepare
+from archive.drill_injection import all_attacks
 from archive.drill_insider import play
-from archive.drill_theft import all_attacks
 
 FAILED = 1
 
