@@ -22,6 +22,7 @@ from custody.leaves import Peaks
 from custody.ledger_keys import LedgerKey
 from custody.signer_state import CACHEDIR_TAG, MemoryLost, State
 from ledger.checkpoint import CheckpointError, open_checkpoint
+from ledger.durable import sync_folder
 from ledger.note import NoteError
 from ledger.sign import Ed25519Signer
 
@@ -60,9 +61,9 @@ def take_over() -> TakenOver | None:
     for name in (MEMORY, LOCK, ALARM):
         _old(name).unlink(missing_ok=True)
     _old(KEY).replace(_old(_GONE))  # what a kill leaves half overwritten is no key
-    keys.sync_folder(Path(settings.SANAD_KEYS))
+    sync_folder(Path(settings.SANAD_KEYS))
     _remove(_old(_GONE))
-    keys.sync_folder(Path(settings.SANAD_KEYS))
+    sync_folder(Path(settings.SANAD_KEYS))
     return TakenOver(signer.vkey, state.count, state.size)
 
 
