@@ -27,7 +27,7 @@ LONGEST_DELAY = 5.0
 HEALTHY_AFTER = 5.0
 LOOK_EVERY = 5.0
 ALARM_DELAY = 60.0
-ALARMS = range(10, 18)  # custody.alarm.EXIT_CODES
+ALARMS = range(10, 19)  # custody.alarm.EXIT_CODES
 
 Say = Callable[[str], None]
 

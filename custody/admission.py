@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 from uuid import UUID
@@ -49,6 +50,7 @@ _WAITING = """
     ) AS about ON true
     ORDER BY waiting.id
 """
+_quoted = cache(canonical)
 _COMMITMENT = rb'"[a-z0-9_]{1,32}":"[0-9a-f]{64}"'
 #: The canonical bytes of an entry: whatever matches, with its fields in order and of this log, is one.
 _FORM = re.compile(
@@ -125,7 +127,7 @@ def _fields(row: Waiting) -> Sequence[str] | None:
     if found is None or len(row.entry or b"") > 8192:
         return None
     members, *said = found.groups()
-    own = canonical(settings.SANAD_ORIGIN)
+    own = _quoted(settings.SANAD_ORIGIN)
     if said != [row.event_id.hex.encode(), own, row.outcome.encode(), timestamp(row.at).encode(), row.type.encode()]:
         return None
     fields = [member[1:-_AFTER_NAME].decode() for member in members.split(b",")] if members else []
