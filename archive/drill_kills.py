@@ -106,8 +106,8 @@ class Archive:
 
     def pids(self) -> dict[str, list[int]]:
         """What runs now, by name."""
-        listed = subprocess.run(
-            ["ps", "-e", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
+        listed = subprocess.run(  # -ww: whole, whatever COLUMNS says
+            ["ps", "-e", "-ww", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
         ).stdout
         rows = [line.split(None, 3) for line in listed.splitlines()]
         alive = [(int(pid), int(parent), args) for pid, parent, stat, args in rows if not stat.startswith("Z")]
@@ -250,7 +250,9 @@ def _recovered(archive: Archive, prober: Writer, gave_up: threading.Event, since
             time.sleep(0.1)
             done = time.monotonic()
     except Stopped:
-        raise NotPlayed(f"it did not recover in {GIVES_UP:.0f} s:\n{archive.said()[-3000:]}") from None
+        running = ", ".join(f"{name} {pids}" for name, pids in archive.pids().items())
+        log = "\n".join(line for line in archive.said().splitlines() if line.startswith(("sanad:", "drill:")))
+        raise NotPlayed(f"it did not recover in {GIVES_UP:.0f} s. At work: {running}\n{log[-3000:]}") from None
     finally:
         give_up.cancel()
     return done - since
