@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 BUNDLE_FORMAT = "sanad-bundle/2"
 DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 ALGORITHMS = ("sha256", "sha512")
-MAX_MANIFEST_BYTES, MAX_INFO_BYTES, MAX_ITEMS_BYTES = 256 << 20, 64 * 1024, 64 << 20
+MAX_MANIFEST_BYTES, MAX_INFO_BYTES, MAX_ITEMS_BYTES = 256 << 20, 64 * 1024, 16 << 20
 
 ITEMS, LOG = "data/items.json", "data/ledger/log/"
 VKEY, CHECKPOINT = "data/ledger/vkey", "data/ledger/checkpoint"
@@ -68,10 +68,9 @@ def parse_manifest(data: bytes, algorithm: str) -> dict[str, str]:
     """{path: hex digest}. Raises BundleError unless the bytes are exactly what format_manifest writes."""
     matches = [_LINE.fullmatch(line) for line in data.decode("ascii", "replace").split("\n")[:-1]]
     listed = {match[2]: match[1] for match in matches if match}
-    if "".join(f"{digest}  {path}\n" for path, digest in sorted(listed.items())).encode() != data:
-        raise BundleError("has lines that are malformed, twice or out of order")
-    if any(len(digest) != hashlib.new(algorithm).digest_size * 2 for digest in listed.values()):
-        raise BundleError("has digests of another length")
+    whole = "".join(f"{digest}  {path}\n" for path, digest in sorted(listed.items())).encode()
+    if whole != data or {len(digest) for digest in listed.values()} - {hashlib.new(algorithm).digest_size * 2}:
+        raise BundleError("has lines that are malformed, twice or out of order, or digests of another length")
     return listed
 
 

@@ -116,7 +116,10 @@ class BundleWriter:
         return row
 
     def add_withheld(self, accession: str, catalogue: Mapping[str, Any]) -> None:
-        """An item whose bytes stay in the archive: its row alone. `catalogue`: id, exhibit, events as in add_item."""
+        """An item whose bytes stay in the archive: its row alone. `catalogue`: id, exhibit, events as in add_item.
+
+        Its receptions have to open `object` with the accession, which nothing else binds to the ledger.
+        """
         self._refuse_twice(accession)
         self._rows[accession] = self._row(accession, "withheld", catalogue)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ledger import bag
@@ -14,8 +15,10 @@ from ledger.merkle import verify_inclusion
 from ledger.note import Ed25519Verifier, split_note
 from ledger.proof import MAX_PROOF_BYTES, parse_proof
 from ledger.report import Report, Result
+from ledger.shape import misfit
 from ledger.source import BundleError, Source
 
+_ITEM = {"id": str, "kind": "item"}
 _INDEX = r"(0|[1-9][0-9]{0,17})"
 _NAMED = {kind: re.compile(re.escape(path).replace(r"\{\}", _INDEX) + r"\Z") for kind, path in bag.PLACES.items()}
 
@@ -29,13 +32,22 @@ class Event:
     leaf: bytes
     fields: dict[str, Any] = field(default_factory=dict)
 
+    @cached_property
+    def items(self) -> Collection[str]:
+        """The ids of the items that it discloses to be about."""
+        subjects = self.fields.get("subjects")
+        return {one["id"] for one in subjects if not misfit(one, _ITEM, "")} if isinstance(subjects, list) else ()
+
     def done(self, *types: str) -> bool:
         """Whether it is a success of one of these types."""
         return self.entry.type in types and self.entry.outcome == "success"
 
 
 class Check:
-    """`numbers`: indices and sizes by kind of file; `heads` and `notes`: the earlier heads without fault."""
+    """`numbers`: indices and sizes by kind of file; `heads` and `notes`: the earlier heads without fault.
+
+    `gone`: fields that erasures explain, by event; `destroyed`: ids of the items whose content they do.
+    """
 
     def __init__(self, source: Source, report: Report) -> None:
         self.source, self.report, self.tell, self.attempt = source, report, report.tell, report.attempt
@@ -45,6 +57,8 @@ class Check:
         self.events: dict[str, Event] = {}
         self.heads: dict[int, Checkpoint] = {}
         self.notes: dict[str, Checkpoint] = {}
+        self.gone: dict[str, set[str]] = {}
+        self.destroyed: set[str] = set()
 
     def read(self, path: str, limit: int) -> bytes | None:
         """A file's bytes, or None after telling why not."""

@@ -10,6 +10,7 @@ from ledger.report import Report
 from ledger.shape import ANY, ANYTHING, HEX64
 
 MAX_DISCLOSURE_BYTES, MAX_DISCLOSURE_DEPTH = 4 << 20, 20
+READ = frozenset({"subjects", "object", "key", "erased", "token"})  # the others are counted, and not kept
 Openings = Mapping[str, "tuple[bytes, Any]"]
 
 
@@ -28,7 +29,7 @@ def parse_openings(fields: object) -> Openings:
 
 
 def open_fields(report: Report, where: str, entry: Entry, openings: Openings) -> dict[str, Any]:
-    """The values that open the entry's commitments; the others are told."""
+    """The values that open the entry's commitments, kept where a rule reads them; the others are told."""
     opened = {}
     for name, (commitment, value) in openings.items():
         if name not in entry.commitments:
@@ -36,5 +37,5 @@ def open_fields(report: Report, where: str, entry: Entry, openings: Openings) ->
         elif commitment != entry.commitments[name]:
             report.tell(where, "disclosure-mismatch", f"states a {name} that is not the one recorded in the entry")
         else:
-            opened[name] = value
+            opened[name] = value if name in READ else None
     return opened

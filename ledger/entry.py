@@ -12,13 +12,13 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from ledger.shape import HEX64, misfit
 
 MAX_ENTRY_BYTES, MAX_ENTRY_DEPTH = 8 * 1024, 4
 MAX_VALUE_BYTES, MAX_VALUE_DEPTH = 64 * 1024, 16
-MAX_INT, SALT_BYTES = 2**53 - 1, 32
+MAX_INT, SALT_BYTES, MAX_MARKS = 2**53 - 1, 32, 500_000  # marks: `{`, `[` and `,`, which bound the memory JSON takes
 OUTCOMES = ("success", "failure", "refused")
 
 _FIELD = re.compile(r"[a-z0-9_]{1,32}\Z")
@@ -61,19 +61,24 @@ def canonical(value: object, *, max_bytes: int = MAX_VALUE_BYTES, max_depth: int
         data = json.dumps(ordered, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
     except UnicodeEncodeError:
         raise EntryError("a string holds a lone surrogate") from None
-    return _limited(data, max_bytes)
+    if len(data) > max_bytes:
+        raise EntryError(f"{len(data)} bytes are more than the limit of {max_bytes}")
+    return data
 
 
 def parse_canonical(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES, max_depth: int = MAX_VALUE_DEPTH) -> Any:
     """The value whose canonical form is exactly `data`.
 
     Raises EntryError for duplicate keys, floats, integers from 2^53 on, bytes that are not canonical, or over a limit.
+    The price of a hostile text is bounded: see MAX_MARKS.
     """
-    hooks: dict[str, Any] = {"parse_int": _small_int, "parse_float": _no_number, "parse_constant": _no_number}
-    try:
-        value = json.loads(_limited(data, max_bytes).decode("utf-8"), object_pairs_hook=_unique, **hooks)
+    if len(data) > max_bytes or sum(map(data.count, (b"{", b"[", b","))) > MAX_MARKS:
+        raise EntryError(f"more than {max_bytes} bytes, or than {MAX_MARKS} brackets, braces and commas")
+    try:  # of a key given twice the last is kept, a float becomes text, 18 digits are not below 2^53: none is canonical
+        numbers = {"parse_float": str, "parse_constant": str}
+        value = json.loads(data.decode("utf-8"), parse_int=lambda digits: int(digits[:18]), **numbers)
     except (ValueError, RecursionError) as problem:
-        raise problem if isinstance(problem, EntryError) else EntryError(f"not JSON: {str(problem)[:100]}") from None
+        raise EntryError(f"not JSON: {str(problem)[:100]}") from None
     if canonical(value, max_bytes=max_bytes, max_depth=max_depth) != data:
         raise EntryError("not in canonical form (RFC 8785)")
     return value
@@ -127,12 +132,6 @@ def leaf_hash(entry: bytes) -> bytes:
     return hashlib.sha256(b"\0" + entry).digest()
 
 
-def _limited(data: bytes, limit: int) -> bytes:
-    if len(data) > limit:
-        raise EntryError(f"{len(data)} bytes are more than the limit of {limit}")
-    return data
-
-
 def _ordered(value: object, levels: int) -> object:
     """The value checked, with object members in RFC 8785 order (by UTF-16 code units)."""
     if value is None or isinstance(value, (bool, str)):
@@ -152,20 +151,3 @@ def _ordered(value: object, levels: int) -> object:
     except (AttributeError, UnicodeEncodeError):
         raise EntryError("a key is not a string of Unicode characters") from None
     return {key: _ordered(value[key], levels - 1) for key in keys}
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise EntryError("an object has the same key twice")
-    return members
-
-
-def _small_int(text: str) -> int:
-    if len(text) > 17:
-        raise EntryError("an integer is not below 2^53")
-    return int(text)
-
-
-def _no_number(text: str) -> NoReturn:
-    raise EntryError(f"a number that is no integer: {text[:20]}")

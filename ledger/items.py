@@ -12,7 +12,7 @@ from ledger.entry import EntryError, fitting, parse_canonical
 from ledger.report import Item, Problem
 from ledger.shape import ANY, HEX64
 
-Problems = dict[str, list[Problem]]
+Problems = dict[str, dict[str, Problem]]
 RECEIVED, ERASED = "ingestion", "sanad/erasure"
 
 _ACCESSION = re.compile(r"[A-Z0-9]([A-Z0-9-]{0,30}[A-Z0-9])?\Z")
@@ -40,14 +40,16 @@ def check_erasures(check: Check) -> dict[int, Erasure]:
     for event in check.events.values():
         if event.done(ERASED) and "erased" in event.fields:
             path = bag.place("entry", event.index)
-            if said := check.attempt(path, "erasure-malformed", "is no erasure", _erasure, event.fields["erased"]):
-                erasures[event.index] = said
-    for said in erasures.values():
-        for event_id, fields in said.values.items():
-            erased = check.events.get(event_id)
-            if erased is not None and not fields.isdisjoint(erased.fields):
-                path = bag.place("disclosure", erased.index)
-                check.tell(path, "erasure-contradicted", "opens a value that an erasure says was destroyed")
+            said = check.attempt(path, "erasure-malformed", "is no erasure", _erasure, event.fields["erased"])
+            erasures[event.index] = said or Erasure({}, {})
+            check.destroyed.update(erasures[event.index].content)
+            for event_id, fields in erasures[event.index].values.items():
+                if event_id in check.events and check.events[event_id].index < event.index:
+                    check.gone.setdefault(event_id, set()).update(fields)
+    for event_id, gone in check.gone.items():
+        if not gone.isdisjoint(check.events[event_id].fields):
+            path = bag.place("disclosure", check.events[event_id].index)
+            check.tell(path, "erasure-contradicted", "opens a value that an erasure says was destroyed")
     return erasures
 
 
@@ -74,7 +76,7 @@ def check_items(check: Check, digests: dict[str, bag.Digests], erasures: dict[in
             check.tell(path, "payload-uncatalogued", "is not in the catalogue of items")
     problems: Problems = {}
     for problem in check.report.problems:
-        problems.setdefault(problem.where, []).append(problem)
+        problems.setdefault(problem.where, {}).setdefault(problem.code, problem)
     for row in rows:
         check.report.items.append(_check_item(check, row, digests.get(row["path"]), erasures, problems))
 
@@ -91,7 +93,8 @@ def _check_item(
     item = Item(*(row[key] for key in ("accession", "state", "exhibit", "path", "size", "sha256", "erasure")))
 
     def tell(code: str, what: str) -> None:
-        item.problems.append(Problem(item.accession, code, what))
+        if code not in [problem.code for problem in item.problems]:
+            item.problems.append(Problem(item.accession, code, what))
         check.tell(item.accession, code, what)
 
     if item.path is not None:
@@ -108,21 +111,19 @@ def _check_item(
             continue
         item.events.append(event.index)
         closed = event.entry.commitments.keys() - event.fields.keys()
-        gone = closed & {field for said in erasures.values() for field in said.values.get(event_id, ())}
+        gone = closed & check.gone.get(event_id, set())
         item.withheld, item.erased = item.withheld + len(closed - gone), item.erased + len(gone)
         paths += [bag.place(kind, event.index) for kind in ("entry", "proof", "disclosure")]
-        subjects = event.fields.get("subjects")
-        unsaid = "subjects" not in event.fields and explained and "subjects" in explained.values.get(event_id, ())
-        if not unsaid and not (isinstance(subjects, list) and {"kind": "item", "id": row["id"]} in subjects):
+        unsaid = explained and event.index < row["erasure"] and "subjects" in explained.values.get(event_id, ())
+        if not ("subjects" in gone and unsaid) and row["id"] not in event.items:
             tell("event-not-of-item", f"lists entry {event.index}, which does not disclose that it is about this item")
         if event.done(RECEIVED):
             receptions.append(event)
             item.received_at, item.received_index = event.entry.ts, event.index
     if not receptions:
         tell("reception-missing", "has no entry that records its reception")
-    for said in erasures.values():
-        if item.state != "erased" and row["id"] in said.content:
-            tell("erasure-contradicted", "is here, and an erasure says that it was destroyed")
+    if item.state != "erased" and row["id"] in check.destroyed:
+        tell("erasure-contradicted", "is here, and an erasure says that it was destroyed")
     if item.state == "erased":
         accession, blobs = explained.content.get(row["id"], ("", frozenset())) if explained else ("", frozenset[str]())
         before = [event for event in receptions if event.index < row["erasure"] and event.entry.blob in blobs]
@@ -132,7 +133,7 @@ def _check_item(
         for event in receptions:
             _check_reception(event, row, actual, tell)
     for path in filter(None, paths):
-        item.problems += problems.get(path, [])
+        item.problems += problems.get(path, {}).values()
     if not item.problems and not check.report.flawed.isdisjoint(filter(None, paths)):
         item.problems.append(Problem(item.accession, "more", "has a problem that is counted and not listed"))
     return item
@@ -140,9 +141,8 @@ def _check_item(
 
 def _check_reception(event: Event, row: dict[str, Any], actual: bag.Digests | None, tell: Any) -> None:
     stated, present = event.fields.get("object"), row["state"] == "present"
-    if not isinstance(stated, dict):
-        if present:
-            tell("reception-closed", f"cannot be compared: entry {event.index} does not disclose the object received")
+    if not isinstance(stated, dict) or not (present or "accession" in stated):
+        tell("reception-closed", f"cannot be compared: entry {event.index} does not disclose the object received")
         return
     if present and actual and bag.stated_digests(stated) != actual:
         tell("reception-mismatch", f"is not what the archive received: digests or size differ from entry {event.index}")

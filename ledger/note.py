@@ -79,10 +79,8 @@ def split_vkey(vkey: str, kind: int) -> tuple[str, bytes]:
     if len(parts) != 3:
         raise NoteError("a verifier key has three parts: name+id+key")
     key = unbase64(parts[2])
-    if len(key) != 33 or key[0] != kind:
-        raise NoteError("not an Ed25519 verifier key of this type")
-    if parts[1] != key_id(named(parts[0]), kind, key[1:]).hex():
-        raise NoteError("the key id in the verifier key is not that of the key")
+    if len(key) != 33 or key[0] != kind or parts[1] != key_id(named(parts[0]), kind, key[1:]).hex():
+        raise NoteError("not an Ed25519 verifier key of this type, or its key id is not that of the key")
     return parts[0], key[1:]
 
 

@@ -19,6 +19,7 @@ MODULES = (
     "cli",
 )
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_WIDTH = 120
 
 
 def verifier_archive() -> bytes:
@@ -32,7 +33,7 @@ def verifier_archive() -> bytes:
 
 def single_file(sources: Sequence[str]) -> str:
     """The modules one after the other as one: without imports of each other, docstrings, remarks, empty lines, and
-    functions that nothing here calls.
+    functions that nothing here calls; what the formatter spread over lines is filled.
 
     Everything else is written as in the sources. Their names are unique (tests/ledger/test_packed.py).
     """
@@ -44,7 +45,11 @@ def single_file(sources: Sequence[str]) -> str:
         for node in ast.walk(tree):
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node, clean=False):
                 indent = " " * node.body[0].col_offset
-                _blank(lines, node.body[0], f"{indent}pass" if len(node.body) == 1 and indent else "")
+                _blank(lines, node.body[0])
+                if len(node.body) == 1 and isinstance(node, ast.ClassDef):
+                    lines[node.body[0].lineno - 1] += " pass"
+                elif len(node.body) == 1 and indent:
+                    lines[node.body[0].lineno] = f"{indent}pass"
         for top in tree.body:
             if isinstance(top, (ast.Import, ast.ImportFrom)):
                 if not (isinstance(top, ast.ImportFrom) and (top.module or "").split(".")[0] == "ledger"):
@@ -63,7 +68,45 @@ def single_file(sources: Sequence[str]) -> str:
         f"from {module} import {', '.join(sorted(names))}" if module else f"import {', '.join(sorted(names))}"
         for module, names in sorted(named.items(), key=lambda pair: (pair[0] != "__future__", pair))
     ]
-    return "".join(f"{line}\n" for line in head + [re.sub(r"\b(bag|ed25519)\.(?=[A-Za-z])", "", line) for line in body])
+    body = _guarded(body)
+    named_here = [re.sub(r"\b(bag|ed25519)\.(?=[A-Za-z])", "", line) for line in body]
+    return "".join(f"{line}\n" for line in head + _filled(named_here))
+
+
+def _guarded(lines: Sequence[str]) -> list[str]:
+    """The lines, a condition and the return of one word, continue or break that stands under it on one."""
+    done: list[str] = []
+    for line in lines:
+        guard = re.fullmatch(r"( *)(return( \S{1,12})?|continue|break)", line)
+        above = done[-1] if done else ""
+        if guard and above.startswith(guard[1][4:] + "if ") and above.endswith(":") and len(above) + len(line) < 100:
+            done[-1] = f"{above} {guard[2]}"
+        else:
+            done.append(line)
+    return done
+
+
+def _filled(lines: Sequence[str]) -> list[str]:
+    """The lines, those inside brackets that the formatter gave a line for each part filled to the width of a line.
+
+    A part with a remark behind it stays the last of its line.
+    """
+    done: list[str] = []
+    for line in lines:
+        if not re.match(r"\s*[\])}]", line):
+            done.append(line)
+            continue
+        indent = line[: len(line) - len(line.lstrip())]
+        opening = next(at for at in range(len(done) - 1, -1, -1) if re.match(rf"{indent}\S", done[at]))
+        parts, done[opening:] = [*done[opening:], line], []
+        for part in parts:
+            last = done[-1] if part is not parts[0] else ""
+            glue = "" if last.endswith(("(", "[", "{")) or part is line else " "
+            if not last or "  # " in last or len(last) + len(glue) + len(part.strip()) > _WIDTH:
+                done.append(part)
+            else:
+                done[-1] = last + glue + part.strip()
+    return done
 
 
 def _unused(trees: Sequence[ast.Module]) -> set[str]:

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger import bag
-from ledger.check import read_checkpoint
-from ledger.checkpoint import open_checkpoint
+from ledger.check import Check
 from ledger.disclosure import Openings, open_fields, parse_openings
 from ledger.entry import Entry, EntryError, canonical, fitting, leaf_hash, parse_canonical, parse_entry
 from ledger.items import RECEIVED
@@ -15,6 +14,7 @@ from ledger.merkle import verify_inclusion
 from ledger.note import Ed25519Verifier, decode_vkey
 from ledger.proof import parse_proof
 from ledger.report import Key, Report
+from ledger.source import Source
 from ledger.verify import Trust, check_trust
 
 RECEIPT_FORMAT, WHERE = "sanad-receipt/1", "receipt"
@@ -86,10 +86,9 @@ def _check_proof(report: Report, entry: Entry, value: dict[str, Any], key: Ed255
     proof = report.attempt(WHERE, "proof-malformed", "has no proof", parse_proof, value["proof"])
     if proof is None:
         return
-    note, what = proof.note.encode(), "has no signed head"
-    if report.attempt(WHERE, "checkpoint-malformed", what, read_checkpoint, note) is None:
-        return
-    head = report.attempt(WHERE, "checkpoint-signature", what, open_checkpoint, note, [key])
+    check, note = Check(Source(), report), proof.note.encode()
+    check.keys = [key]
+    head = check.head(WHERE, note)
     if head is None:
         return
     report.checkpoint, report.keys[0].signed = head, True
@@ -98,4 +97,4 @@ def _check_proof(report: Report, entry: Entry, value: dict[str, Any], key: Ed255
     given = (leaf_hash(value["entry"].encode()), proof.index, head.size, proof.path, head.root)
     if report.attempt(WHERE, "proof-invalid", "is not in the ledger", verify_inclusion, *given) and report.reception:
         report.reception["index"] = proof.index
-    check_trust(report, WHERE, note, trust, lambda vkeys: key.vkey in vkeys)
+    check_trust(report, WHERE, note, trust, {key.vkey}.intersection)

@@ -23,6 +23,9 @@ TRUST = {
 }
 
 
+UNSHOWN = "Of exhibit numbers, names of files and added documents only that they did not change since is shown."
+
+
 class Problem(NamedTuple):
     """One thing that is wrong: the file, item or event it is about, a stable code, and what in words."""
 
@@ -33,17 +36,16 @@ class Problem(NamedTuple):
 
 @dataclass
 class Key:
-    """One of the log's keys. It may sign heads of sizes `start` to `until`; `start` is None when nothing shows that."""
+    """One of the log's keys. It may sign heads of sizes `start` to `until`; `start` is None when nothing shows that.
+
+    `trusted`: it is one the reader gave, or such a key led to it.
+    """
 
     vkey: str
     start: int | None = None
     until: int | None = None
     signed: bool = False
-
-    def told(self) -> dict[str, Any]:
-        """For programs."""
-        about = {"vkey": self.vkey, "fingerprint": fingerprint(self.vkey), "from": self.start}
-        return {**about, "until": self.until, "signed": self.signed}
+    trusted: bool = False
 
     def may_sign(self, size: int) -> bool:
         return self.start is not None and self.start <= size and (self.until is None or size <= self.until)
@@ -124,7 +126,11 @@ def as_json(report: Report) -> str:
         "result": RESULTS[report.exit_code],
         "exit_code": report.exit_code,
         "checkpoint": head and {"origin": head.origin, "size": head.size, "root": head.root.hex()},
-        "keys": [key.told() for key in report.keys],
+        "keys": [
+            {"fingerprint": fingerprint(key.vkey), "from": key.start}
+            | {name: getattr(key, name) for name in ("vkey", "until", "signed", "trusted")}
+            for key in report.keys
+        ],
         "trust": report.trust,
         "policy": policy and {"quorum": policy.quorum, "met": policy.met, "cosigned": cosigned},
         "problems": [problem._asdict() for problem in report.problems],
@@ -154,8 +160,8 @@ def as_text(report: Report) -> str:
     if report.log is not None:
         lines.append(f"The whole log was derived anew: {report.log} entries lead to the signed root.")
     lines += ["", *(line for item in report.items for line in _item_lines(report, item))]
-    told = {problem for item in report.items for problem in item.problems}
-    lines += _problems(problem for problem in report.problems if problem not in told)
+    listed = {problem for item in report.items for problem in item.problems}
+    lines += _problems(problem for problem in report.problems if problem not in listed)
     if report.more_problems:
         lines.append(f"... and {report.more_problems} more problems.")
     for anchor in report.anchors:
@@ -164,10 +170,11 @@ def as_text(report: Report) -> str:
     if policy:
         names, met = ", ".join(name for name, _ in policy.cosigned) or "nobody", "met" if policy.met else "NOT met"
         lines.append(f"Cosigned by {names}: the quorum {policy.quorum} is {met}.")
-    for key in report.keys:
-        lines += ["", f"Key of the ledger:  {key.vkey}", f"Its fingerprint:    {fingerprint(key.vkey)}"]
+    for key in (key for key in report.keys if key.trusted or report.trust != "pinned"):
+        told = ("Key you trust" if key.trusted else "Key that came along") + (", which signed" if key.signed else "")
+        lines += ["", f"{told}: {key.vkey}", f"Its fingerprint: {fingerprint(key.vkey)}"]
     result = f"{RESULTS[report.exit_code].upper()} (exit code {report.exit_code})"
-    lines += [*TRUST[report.trust].split("\n"), "", result]
+    lines += [*TRUST[report.trust].split("\n"), *([] if report.state else [UNSHOWN]), "", result]
     return "\n".join(map(_plain, lines))
 
 

@@ -34,10 +34,10 @@ def check_heads(check: Check, newest: Checkpoint) -> None:
                 check.notes[(note or b"").decode()] = head
 
 
-def check_keys(check: Check, newest: Checkpoint) -> Callable[[Collection[str]], bool]:
+def check_keys(check: Check, newest: Checkpoint) -> Callable[[Collection[str]], Collection[str]]:
     """What each key may sign, by the entries that add and retire keys.
 
-    Returns whether some vkeys lead to the head: one of them, or one that they handed over to, has signed it.
+    Returns what tells to which of the keys some vkeys lead, if one of these has signed the head, and none if not.
     """
     keys = {key.vkey: key for key in check.report.keys}
     check.report.keys[0].start = 0
@@ -67,12 +67,12 @@ def check_keys(check: Check, newest: Checkpoint) -> Callable[[Collection[str]], 
         if not _by(head, [key for key in check.report.keys if key.may_sign(head.size)]):
             check.tell(path, "key-out-of-range", "is signed by no key that may sign a head of its size")
 
-    def lead_to_head(vkeys: Collection[str]) -> bool:
+    def lead_to_head(vkeys: Collection[str]) -> Collection[str]:
         reached = {vkey for vkey in vkeys if vkey in keys}
         for head, vkey in handovers:
             if _by(head, [keys[one] for one in reached if keys[one].may_sign(head.size)]):
                 reached.add(vkey)
-        return _by(newest, [keys[one] for one in reached if keys[one].may_sign(newest.size)])
+        return reached if _by(newest, [keys[one] for one in reached if keys[one].may_sign(newest.size)]) else ()
 
     return lead_to_head
 

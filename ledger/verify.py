@@ -6,7 +6,7 @@ Never raises for what a bundle holds: whatever is malformed becomes a problem wi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ledger import bag
 from ledger.anchor import MAX_RESPONSE_BYTES, parse_response
 from ledger.check import Check, Event, read_checkpoint
-from ledger.checkpoint import CheckpointError, open_checkpoint
+from ledger.checkpoint import open_checkpoint
 from ledger.disclosure import MAX_DISCLOSURE_BYTES, open_fields, parse_disclosure
 from ledger.entry import MAX_ENTRY_BYTES, leaf_hash, parse_entry
 from ledger.items import check_erasures, check_items
@@ -39,8 +39,9 @@ class Trust(NamedTuple):
 def verify_bundle(path: Path, trust: Trust | None = None) -> Report:
     """Check the bundle at `path` (a folder or a .zip) wholly; it is read and never unpacked.
 
-    With trusted keys of this log's name, one must have signed the head, or led to one that did; with none of its name,
-    or when a key is required and there is none, the trust is incomplete. Otherwise the bundle's own keys count.
+    With trusted keys of this log's name, one of the bundle's must be among them and have signed the head, or led to one
+    that did; with none of its name, or when a key is required and there is none, the trust is incomplete. Otherwise the
+    bundle's own keys count.
     """
     try:
         with open_source(path) as source:
@@ -77,10 +78,12 @@ def verify_log(path: Path, trust: Trust | None = None) -> Report:
         with open_source(path) as source:
             check, report.files = Check(source, report), len(source.files)
             note = check.read("checkpoint", MAX_NOTE_BYTES) or b""
-            code, what = "checkpoint-malformed", "is not a checkpoint"
-            head = report.checkpoint = check.attempt("checkpoint", code, what, read_checkpoint, note)
-            if head:
-                check_trust(report, "checkpoint", note, trust or Trust(), lambda _: False)
+            if head := check.attempt("checkpoint", "checkpoint-malformed", "is malformed", read_checkpoint, note):
+                report.checkpoint = head
+                given = trust or Trust()
+                check_trust(
+                    report, "checkpoint", note, given, lambda vkeys: [one for one in vkeys if _signed(note, one)]
+                )
                 report.trust = "unknown" if report.trust == "first use" else report.trust
                 report.log = head.size if check_log(check, "", head) else None
     except BundleError as problem:
@@ -88,17 +91,21 @@ def verify_log(path: Path, trust: Trust | None = None) -> Report:
     return report
 
 
-def check_trust(report: Report, where: str, note: bytes, trust: Trust, leads: Callable[[list[str]], bool]) -> None:
-    """Hold a valid head against the reader's keys and policy. `leads`: whether these vkeys lead to the head."""
-    origin, own = report.checkpoint.origin if report.checkpoint else "", {key.vkey for key in report.keys}
+def check_trust(
+    report: Report, where: str, note: bytes, trust: Trust, leads: Callable[[list[str]], Collection[str]]
+) -> None:
+    """Hold a valid head against the reader's keys and policy. `leads`: to which keys these lead, if one signed it."""
+    origin = report.checkpoint.origin if report.checkpoint else ""
     keys = [*trust.keys, *(trust.policy.logs if trust.policy else ())]
-    candidates = [key for key in keys if key.name == origin]
+    candidates = [key.vkey for key in keys if key.name == origin]
     report.trust = "unknown" if keys or trust.require_key else "first use"
     if candidates:
-        report.trust = "pinned"
-        outside = [key for key in candidates if key.vkey not in own]
-        if not any(_signed(note, key) for key in outside) and not leads([key.vkey for key in candidates]):
-            report.trust = "none"
+        reached = leads(candidates)
+        report.trust = "pinned" if reached else "none"
+        report.keys = report.keys or [Key(vkey, signed=True) for vkey in reached]
+        for key in report.keys:
+            key.trusted = key.vkey in reached
+        if not reached:
             report.tell(where, "checkpoint-untrusted", f"is not signed by a trusted key of {origin}")
     if trust.policy:
         report.policy = judge(trust.policy, note.decode())
@@ -106,9 +113,9 @@ def check_trust(report: Report, where: str, note: bytes, trust: Trust, leads: Ca
             report.tell(where, "cosignature-invalid", fault)
 
 
-def _signed(note: bytes, key: Ed25519Verifier) -> bool:
-    with suppress(NoteError, CheckpointError):
-        return bool(open_checkpoint(note, [key]))
+def _signed(note: bytes, vkey: str) -> bool:
+    with suppress(NoteError):
+        return bool(open_checkpoint(note, [decode_vkey(vkey)]))
     return False
 
 

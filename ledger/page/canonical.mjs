@@ -8,12 +8,17 @@ import { utf8 } from "./sha.mjs";
 export const VALUE = { bytes: 64 * 1024, depth: 16 };
 const ESCAPES = { '"': '"', "\\": "\\", b: "\b", t: "\t", n: "\n", f: "\f", r: "\r" };
 const NAMES = Object.fromEntries(Object.entries(ESCAPES).map(([name, character]) => [character, `\\${name}`]));
-const STRING = /"((?:[^"\\\u0000-\u001f]|\\(?:["\\btnfr]|u00[01][0-9a-f]))*)"/y;
+const PLAIN = /[^"\\\u0000-\u001f]*/y; // no group is repeated: an engine's stack would limit the length of a string
+const ESCAPE = /\\(?:["\\btnfr]|u00[01][0-9a-f])/y;
+const MAX_MARKS = 500_000;
 const INTEGER = /-?(?:0|[1-9][0-9]*)/y;
 
 /** The value whose canonical form is exactly these bytes. Throws Malformed. */
 export function parseCanonical(bytes, limits = VALUE) {
   if (bytes.length > limits.bytes) throw new Malformed("too-long", { limit: limits.bytes });
+  let marks = 0;
+  for (const byte of bytes) if (byte === 0x2c || byte === 0x5b || byte === 0x7b) marks += 1;
+  if (marks > MAX_MARKS) throw new Malformed("too-long", { limit: MAX_MARKS });
   const text = textOf(bytes);
   if (text === null) throw new Malformed("not-canonical");
   const reader = new Reader(text);
@@ -53,7 +58,10 @@ class Reader {
   }
 
   string() {
-    const inside = this.match(STRING)[1];
+    this.expect('"');
+    const start = this.at;
+    for (this.match(PLAIN); !this.takes('"'); this.match(PLAIN)) this.match(ESCAPE);
+    const inside = this.text.slice(start, this.at - 1);
     return inside.replace(/\\(?:u(....)|(.))/g, (whole, code, name) => {
       if (name) return ESCAPES[name];
       const character = String.fromCharCode(parseInt(code, 16));

@@ -29,7 +29,7 @@ export async function checkHead(source, report) {
   const keys = await readKeys(source, report);
   const bytes = await reading(source, report, CHECKPOINT, MAX_NOTE_BYTES);
   const head = bytes && openHead(bytes, keys, (code) => report.tell(CHECKPOINT, code));
-  report.keys = keys.map((key) => ({ ...key, from: null, until: null, signed: head?.signedBy.includes(key) ?? false }));
+  report.keys = keys.map((key) => ({ ...key, from: null, until: null, signed: head?.signedBy.includes(key) ?? false, trusted: false }));
   report.checkpoint = head;
   return head;
 }
@@ -102,7 +102,7 @@ export async function checkHeads(source, report, head, sizes) {
 
 /** What each key may sign, by the entries that add and retire keys: spec section 10. Fills in report.keys.
  *
- * Returns whether some vkeys lead to the head: one of them, or one that they handed over to, has signed it.
+ * Returns what tells to which of the keys some vkeys lead, if one of these has signed the head, and none if not.
  */
 export async function checkKeys(source, report, head, heads, events) {
   const { keys } = report;
@@ -135,7 +135,7 @@ export async function checkKeys(source, report, head, heads, events) {
   return (vkeys) => {
     const reached = new Set(keys.filter((key) => vkeys.includes(key.vkey)));
     for (const [earlier, key] of handovers) if (signedByOne(earlier, Array.from(reached))) reached.add(key);
-    return signedByOne(head, Array.from(reached));
+    return signedByOne(head, Array.from(reached)) ? Array.from(reached, (key) => key.vkey) : [];
   };
 }
 
@@ -170,10 +170,10 @@ export function checkTrust(report, where, head, trusted, requireKey, leads) {
   const candidates = trusted.filter((key) => key.name === head.origin);
   report.trust = trusted.length || requireKey ? "unknown" : "first use";
   if (candidates.length === 0) return;
-  const outside = candidates.filter((key) => !report.keys.some((own) => own.vkey === key.vkey));
-  const good = outside.some((key) => signers(head.split, [key])?.length) || leads(candidates.map((key) => key.vkey));
-  report.trust = good ? "pinned" : "none";
-  if (!good) report.tell(where, "checkpoint-untrusted");
+  const reached = leads(candidates.map((key) => key.vkey));
+  report.trust = reached.length > 0 ? "pinned" : "none";
+  for (const key of report.keys) key.trusted = reached.includes(key.vkey);
+  if (reached.length === 0) report.tell(where, "checkpoint-untrusted");
 }
 
 /** Timestamps on heads: what they state, their signatures not judged: spec section 12. */

@@ -6,7 +6,7 @@ import { disclosurePath, entryPath, proofPath } from "./events.mjs";
 import { attempt, Malformed } from "./faults.mjs";
 
 const ITEMS = "data/items.json";
-const LIMITS = { bytes: 64 << 20, depth: 16 };
+const LIMITS = { bytes: 16 << 20, depth: 16 };
 const RECEIVED = "ingestion";
 const ERASURE = "sanad/erasure";
 const MEMBERS = ["accession", "id", "state", "path", "sha256", "sha512", "size", "media_type", "exhibit", "events", "erasure"];
@@ -14,24 +14,32 @@ const FILE_TEXTS = ["path", "sha256", "sha512", "media_type"];
 const ACCESSION = /^[A-Z0-9]([A-Z0-9-]{0,30}[A-Z0-9])?$/;
 const HEX64 = /^[0-9a-f]{64}$/;
 
-/** Erasures by their index as text: {index, content: Map of item id to {accession, blobs}, values: Map of event id to fields}. */
+/** {byIndex, gone, destroyed}: each erasure by its index as text, {index, content: Map of item id to {accession, blobs},
+ * values: Map of event id to a Set of fields}; the fields explained of each earlier event; ids of the items destroyed. */
 export function checkErasures(report, events) {
-  const erasures = new Map();
+  const [byIndex, gone, destroyed] = [new Map(), new Map(), new Set()];
   for (const event of events.values()) {
     if (event.entry.type !== ERASURE || event.entry.outcome !== "success" || !event.fields.has("erased")) continue;
     const erased = attempt(() => parseErased(event.fields.get("erased")));
-    if (erased === null) report.tell(event.path, "erasure-malformed");
-    else erasures.set(String(event.index), { index: event.index, ...erased });
-  }
-  for (const { values } of erasures.values()) {
-    for (const [eventId, fields] of values) {
-      const event = events.get(eventId);
-      if (event && fields.some((field) => event.fields.has(field))) {
-        report.tell(disclosurePath(event.index), "erasure-contradicted");
-      }
+    if (erased === null) {
+      report.tell(event.path, "erasure-malformed");
+      continue;
+    }
+    byIndex.set(String(event.index), { index: event.index, ...erased });
+    for (const id of erased.content.keys()) destroyed.add(id);
+    for (const [eventId, fields] of erased.values) {
+      if (!(events.get(eventId)?.index < event.index)) continue;
+      if (!gone.has(eventId)) gone.set(eventId, new Set());
+      for (const field of fields) gone.get(eventId).add(field);
     }
   }
-  return erasures;
+  for (const [eventId, fields] of gone) {
+    const event = events.get(eventId);
+    if (Array.from(fields).some((field) => event.fields.has(field))) {
+      report.tell(disclosurePath(event.index), "erasure-contradicted");
+    }
+  }
+  return { byIndex, gone, destroyed };
 }
 
 function parseErased(value) {
@@ -41,7 +49,7 @@ function parseErased(value) {
   const texts = (list, pattern) => {
     check(Array.isArray(list) && list.length && new Set(list).size === list.length);
     check(list.every((text) => typeof text === "string" && pattern.test(text)));
-    return list;
+    return new Set(list);
   };
   check(hasShape(value, ["content", "values"]) && Array.isArray(value.get("content")) && value.get("values") instanceof Map);
   const content = new Map();
@@ -78,7 +86,7 @@ export async function checkItems(source, report, digests, events, erasures) {
   const byWhere = new Map();
   for (const problem of report.problems) {
     if (!byWhere.has(problem.where)) byWhere.set(problem.where, []);
-    byWhere.get(problem.where).push(problem);
+    if (!byWhere.get(problem.where).some(({ code }) => code === problem.code)) byWhere.get(problem.where).push(problem);
   }
   for (const row of rows) report.items.push(checkItem(report, row, digests, events, erasures, byWhere));
 }
@@ -116,11 +124,11 @@ function goodRow(row) {
 function checkItem(report, row, digests, events, erasures, byWhere) {
   const item = { ...row, events: [], receivedAt: null, receivedIndex: null, withheld: 0, erased: 0, problems: [] };
   const tell = (code) => {
-    item.problems.push({ where: row.accession, code });
+    if (item.problems.every((problem) => problem.code !== code)) item.problems.push({ where: row.accession, code });
     report.tell(row.accession, code);
   };
   const actual = row.state === "present" ? checkPayload(row, digests, tell) : undefined;
-  const explained = row.state === "erased" ? erasures.get(String(row.erasure)) : undefined;
+  const explained = row.state === "erased" ? erasures.byIndex.get(String(row.erasure)) : undefined;
   const receptions = [];
   const paths = row.path === null ? [] : [row.path];
   for (const eventId of new Set(row.events)) {
@@ -133,12 +141,11 @@ function checkItem(report, row, digests, events, erasures, byWhere) {
     paths.push(entryPath(event.index), proofPath(event.index), disclosurePath(event.index));
     for (const field of event.entry.commitments.keys()) {
       if (event.fields.has(field)) continue;
-      const gone = Array.from(erasures.values()).some(({ values }) => values.get(eventId)?.includes(field));
-      item[gone ? "erased" : "withheld"] += 1;
+      item[erasures.gone.get(eventId)?.has(field) ? "erased" : "withheld"] += 1;
     }
-    const subjects = event.fields.get("subjects");
-    const unopened = subjects === undefined && explained?.values.get(eventId)?.includes("subjects");
-    if (!unopened && !(Array.isArray(subjects) && subjects.some((subject) => isItem(subject, row.id)))) tell("event-not-of-item");
+    const before = explained !== undefined && event.index < explained.index;
+    const unopened = before && !event.fields.has("subjects") && explained.values.get(eventId)?.has("subjects");
+    if (!unopened && !itemsOf(event).has(row.id)) tell("event-not-of-item");
     if (event.entry.type === RECEIVED && event.entry.outcome === "success") receptions.push(event);
   }
   if (receptions.length === 0) tell("reception-missing");
@@ -155,7 +162,17 @@ function checkItem(report, row, digests, events, erasures, byWhere) {
   return item;
 }
 
-const isItem = (subject, id) => hasShape(subject, ["id", "kind"]) && subject.get("kind") === "item" && subject.get("id") === id;
+/** The ids of the items that an event discloses to be about. */
+function itemsOf(event) {
+  if (event.items === undefined) {
+    const subjects = event.fields.get("subjects");
+    const about = (Array.isArray(subjects) ? subjects : []).filter(
+      (subject) => hasShape(subject, ["id", "kind"]) && subject.get("kind") === "item",
+    );
+    event.items = new Set(about.map((subject) => subject.get("id")));
+  }
+  return event.items;
+}
 
 function checkPayload(row, digests, tell) {
   const actual = digests.get(row.path);
@@ -166,8 +183,8 @@ function checkPayload(row, digests, tell) {
 
 function checkReception(row, event, actual, tell) {
   const stated = event.fields.get("object");
-  if (!(stated instanceof Map)) {
-    if (row.state === "present") tell("reception-closed");
+  if (!(stated instanceof Map) || !(row.state === "present" || stated.has("accession"))) {
+    tell("reception-closed");
     return;
   }
   if (actual && ["sha256", "sha512", "size"].some((member) => stated.get(member) !== actual[member])) tell("reception-mismatch");
@@ -178,12 +195,11 @@ function checkReception(row, event, actual, tell) {
 
 function checkErased(row, erasures, receptions, tell) {
   if (row.state !== "erased") {
-    const gone = Array.from(erasures.values()).some(({ content }) => content.has(row.id));
-    if (gone) tell("erasure-contradicted");
+    if (erasures.destroyed.has(row.id)) tell("erasure-contradicted");
     return;
   }
-  const erasure = erasures.get(String(row.erasure));
+  const erasure = erasures.byIndex.get(String(row.erasure));
   const content = erasure?.content.get(row.id);
   const before = receptions.filter((event) => erasure && event.index < erasure.index);
-  if (content?.accession !== row.accession || !before.some((event) => content.blobs.includes(event.entry.blob))) tell("erasure-unproven");
+  if (content?.accession !== row.accession || !before.some((event) => content.blobs.has(event.entry.blob))) tell("erasure-unproven");
 }

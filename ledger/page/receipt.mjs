@@ -36,12 +36,12 @@ export function verifyReceipt(bytes, options = {}) {
   }
   checkReception(report, entry, receipt.openings, tell);
   if (key !== null) {
-    report.keys = [{ ...key, from: 0n, until: null, signed: false }];
+    report.keys = [{ ...key, from: 0n, until: null, signed: false, trusted: false }];
     const head = receipt.proof === null ? null : checkProof(report, entry, receipt, key, tell);
     if (head) {
       const named = key.fingerprint === fingerprint ? [key] : [];
       const outside = [...trusted, ...named, ...(policy?.logs ?? [])];
-      checkTrust(report, WHERE, head, outside, requireKey || fingerprint !== null, (vkeys) => vkeys.includes(key.vkey));
+      checkTrust(report, WHERE, head, outside, requireKey || fingerprint !== null, (vkeys) => vkeys.filter((vkey) => vkey === key.vkey));
       if (policy) report.policy = judge(policy, head.split);
       if (report.policy?.faulty) tell("cosignature-invalid");
     }

@@ -15,7 +15,7 @@ export class Report {
   bytes = 0;
   entries = 0;
   checkpoint = null; // {origin, size, root, note}
-  keys = []; // {vkey, fingerprint, from, until, signed}
+  keys = []; // {vkey, fingerprint, from, until, signed, trusted}
   trust = "none";
   policy = null;
   anchors = []; // {index, size, time}
@@ -41,6 +41,9 @@ export class Report {
 /** Whether nothing is wrong with an item, under a head that holds. */
 export const isVerified = (item, report) => report.trust !== "none" && item.problems.length === 0;
 
+/** The keys to show as the ledger's: once the reader's own led to the head, no others. */
+export const shownKeys = (report) => report.keys.filter((key) => key.trusted || report.trust !== "pinned");
+
 /** The report as `verify --json` and `receipt --json` print it; `words(code)` says what. Numbers beyond 2^53 become text. */
 export function asJson(report, words = (code) => code) {
   const number = (value) => (typeof value !== "bigint" ? value : value < 1n << 53n ? Number(value) : String(value));
@@ -50,12 +53,13 @@ export function asJson(report, words = (code) => code) {
     result: RESULTS[report.exitCode],
     exit_code: report.exitCode,
     checkpoint: head && { origin: head.origin, size: number(head.size), root: head.rootHex },
-    keys: report.keys.map(({ vkey, fingerprint, from, until, signed }) => ({
+    keys: report.keys.map(({ vkey, fingerprint, from, until, signed, trusted }) => ({
       vkey,
       fingerprint,
       from: number(from),
       until: number(until),
       signed,
+      trusted,
     })),
     trust: report.trust,
     policy: report.policy && {

@@ -1,4 +1,4 @@
-// The files of a bundle, nothing in them trusted: spec section 9. A folder here; zip.mjs and tar.mjs for archives.
+// The files of a bundle, nothing in them trusted: spec section 9. A folder here; zip.mjs for archives.
 
 import { Unreadable } from "./faults.mjs";
 import { hex, Sha256, Sha512 } from "./sha.mjs";

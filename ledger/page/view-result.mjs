@@ -1,7 +1,7 @@
 // The verdict, what it means, whose key it is, and what is wrong where.
 
 import { bdi, el, icon, plain } from "./dom.mjs";
-import { BUNDLE, INVALID, isVerified, UNTRUSTED, VERIFIED } from "./report.mjs";
+import { BUNDLE, INVALID, isVerified, shownKeys, UNTRUSTED, VERIFIED } from "./report.mjs";
 import { itemList, otherEvents } from "./view-items.mjs";
 import { keyField } from "./view-start.mjs";
 
@@ -145,7 +145,8 @@ function reception({ report, content }, words, actions) {
 
 function fingerprints(state, words, actions) {
   const { report, trust } = state;
-  const shown = report.keys.find((key) => key.signed) ?? report.keys[0];
+  const keys = shownKeys(report);
+  const shown = keys.find((key) => key.signed) ?? keys[0];
   const given = trust.fingerprint;
   const known = report.trust === "pinned" || (given && report.keys.some((key) => key.fingerprint === given));
   const wrong = given && !known;
@@ -203,7 +204,7 @@ function ledger(report, words) {
     ["ledgerOrigin", bdi(plain(checkpoint.origin), { class: "mono" })],
     ["ledgerSize", words.count("ledgerSizeText", checkpoint.size)],
     ["ledgerRoot", bdi(checkpoint.rootHex, { class: "mono" })],
-    [report.keys.length > 1 ? "ledgerKeys" : "ledgerKey", report.keys.map((key) => keyLine(key, report, words))],
+    [shownKeys(report).length > 1 ? "ledgerKeys" : "ledgerKey", shownKeys(report).map((key) => keyLine(key, report, words))],
     report.log !== null && ["ledgerLog", words.count("ledgerLogText", report.log)],
     policy && ["ledgerCosigned", cosigners(policy, words)],
     report.anchors.length > 0 && ["ledgerAnchors", report.anchors.map((anchor) => el("div", {}, anchorLine(anchor, words)))],
@@ -218,7 +219,7 @@ function ledger(report, words) {
 }
 
 function keyLine(key, report, words) {
-  const several = report.keys.length > 1;
+  const several = shownKeys(report).length > 1;
   const notes = [
     several && key.from === null && words.say("keyRefused"),
     several && key.from > 0n && words.say("keyFrom", { n: words.number(key.from) }),

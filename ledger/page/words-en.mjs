@@ -64,7 +64,7 @@ export const EN = {
     showsNot: [
       "That what an item depicts is true, or who made it.",
       "That the ledger holds no further events about an item.",
-      "Exhibit numbers and added documents: only that they did not change since.",
+      "Exhibit numbers, names of files and added documents: only that they did not change since.",
       "That this page itself is honest, if it came with the evidence. Take it from the archive’s published source when that matters.",
     ],
     problems: "Problems",

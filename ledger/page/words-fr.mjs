@@ -69,7 +69,7 @@ export const FR = {
     showsNot: [
       "Que ce que montre un élément est vrai, ni qui l’a produit.",
       "Que le registre ne contient pas d’autres événements sur un élément.",
-      "Les numéros de pièce et les documents joints : seulement qu’ils n’ont pas changé depuis.",
+      "Les numéros de pièce, les noms de fichiers et les documents joints : seulement qu’ils n’ont pas changé depuis.",
       "Que cette page elle-même est honnête, si elle est venue avec les preuves. Prenez-la dans le code source publié par les archives quand cela compte.",
     ],
     problems: "Défauts",

@@ -10,16 +10,14 @@ proves and makes the unsigned manifests right again.
 
 import argparse
 import hashlib
-import io
 import json
 import random
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from ledger import bag
 from ledger.bundle import format_manifest
@@ -62,8 +60,8 @@ class Memory(Source):
         for path, data in files.items():
             self._add(path, len(data))
 
-    def open(self, path: str) -> IO[bytes]:
-        return io.BytesIO(self._data[path])
+    def pieces(self, path: str) -> Iterator[bytes]:
+        yield self._data[path]
 
 
 def sample_files(kind: str = KIND) -> dict[str, bytes]:

@@ -234,8 +234,6 @@ class Sample:
         closed = {"note"}
         if index in self.items.get("SY-2025-000004", [])[:2]:
             closed |= {"object", "subjects"}
-        if index in self.items.get("SY-2025-000003", []):
-            closed |= {"object"}
         return {name: pair for name, pair in self.log.opened[index].items() if name not in closed}
 
     def proof(self, index: int, size: int, note: str) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,13 +21,14 @@ from ledger.note import decode_vkey, open_note, split_note
 from ledger.policy import judge, parse_policy
 from ledger.proof import parse_consistency, parse_proof, verify_proof
 from ledger.receipt import verify_receipt
+from ledger.source import BundleError, open_source
 from ledger.verify import Trust
 from tests.vectors.accepted import compared
 from tests.vectors.make import FOLDER, vectors, written
 
 NAMES = [
     *("anchor", "bundles", "canonical", "commitment", "consistency", "cosignature", "ledger", "policy", "receipt"),
-    *("refused", "tree"),
+    *("refused", "tree", "zips"),
 ]
 
 
@@ -193,3 +195,14 @@ def test_the_bundle_vectors_cover_every_code_of_the_specification() -> None:
     assert shown <= codes
     elsewhere = {"unreadable", "unsafe-path", "path-duplicate", "file-unreadable", "internal"}  # of containers
     assert codes - shown - elsewhere == set()
+
+
+@pytest.mark.parametrize("row", read("zips"), ids=lambda row: row["why"])
+def test_archives_hold_what_they_must_or_are_refused(row: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(bytes.fromhex(row["bytes"]))
+    try:
+        with open_source(tmp_path / "a.zip") as source:
+            held = {path: b"".join(source.chunks(path)).hex() for path in source.files}
+            assert (None if source.unsafe or not held else held) == row["files"]
+    except BundleError:
+        assert row["files"] is None

@@ -14,7 +14,7 @@ from ledger.note import decode_vkey
 from ledger.policy import parse_policy
 from ledger.proof import format_consistency
 from ledger.report import Report
-from ledger.sign import Ed25519Signer, sign_note
+from ledger.sign import Ed25519Signer, sign_note, signature_line
 from ledger.verify import Trust, verify_bundle
 from tests.ledger.sample import COSIGNERS, KEYS, KINDS, ORIGIN, Sample, item_id, rewrite_manifests, write_bundle
 from tests.vectors.accepted import compared
@@ -105,6 +105,12 @@ def _rows() -> list[dict[str, Any]]:
         _row("the checkpoint's size changed", "plain", _swap("data/ledger/checkpoint", "\n7\n", "\n8\n")),
         _row("a cosignature damaged", "cosigned", _swap(HEAD, "AAAABn67Lg", "AAAABn67Lh"), policy=two),
         _row("withheld is said to be erased", "withheld", _swap("data/items.json", '"withheld"', '"erased"')),
+        _row("a withheld item's accession number changed", "withheld",
+             _swap("data/items.json", "SY-2025-000003", "SY-2025-000009")),
+        _row("a withheld item's reception is not opened", "withheld", _remove(f"{DISCLOSURES}/7.json")),
+        _row("another key put in place of the one that signed", "plain", _usurp(), vkeys=[first]),
+        _row("another key put in place of the one that signed", "plain", _usurp()),
+        _row("the first key of three replaced, the last is trusted", "rotated", _usurp("rotated"), vkeys=[third]),
         _row("erased is said to be withheld", "erased", [
             {"do": "replace", "path": "data/items.json", "from": '"erasure":9', "to": '"erasure":null'},
             *_swap("data/items.json", '"erased"', '"withheld"'),
@@ -214,6 +220,22 @@ def _write(path: str, data: bytes) -> list[Step]:
 def _exchange(one: str, two: str) -> list[Step]:
     moves = ((one, "swap"), (two, one), ("swap", two))
     return [*({"do": "move", "path": old, "to": new} for old, new in moves), _MANIFESTS]
+
+
+def _usurp(kind: str = "plain") -> list[Step]:
+    """A stranger's key adds its signature to every head, and takes the place of the first key in the bundle."""
+    stranger, steps = Ed25519Signer(ORIGIN, b"\x66" * 32), []
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "bundle"
+        write_bundle(root, kind)
+        heads = [path.read_text() for path in (root / HEAD, *sorted((root / "data/ledger/heads").glob("*.checkpoint")))]
+        lines = {note.splitlines(True)[-1]: signature_line(note.split("\n\n")[0] + "\n", stranger) for note in heads}
+        for path in sorted(path for path in (root / "data/ledger").rglob("*") if path.is_file()):
+            where = path.relative_to(root).as_posix()
+            found = [line for line in lines if line in path.read_text(errors="replace")]
+            steps += [{"do": "replace", "path": where, "from": old, "to": old + lines[old]} for old in found]
+    step = {"do": "replace", "path": "data/ledger/vkey", "from": KEYS[0].vkey, "to": stranger.vkey}
+    return [*steps, step, _MANIFESTS]
 
 
 def _copy_proof(index: str) -> list[Step]:

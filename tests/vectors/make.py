@@ -18,6 +18,7 @@ from tests.ledger.sample import ORIGIN, SEED, sample_log
 from tests.vectors import accepted
 from tests.vectors.bundles import bundles
 from tests.vectors.refused import refused
+from tests.vectors.zips import zips
 
 FOLDER = Path(__file__).parent
 TREE_SIZES = (1, 2, 3, 7, 8, 255, 256, 257, 1000)
@@ -37,6 +38,7 @@ def vectors() -> dict[str, Any]:
         "receipt": accepted.receipts(),
         "refused": refused(),
         "tree": _tree(),
+        "zips": zips(),
     }
 
 

@@ -184,6 +184,12 @@ def test_bundles(page: Page, tmp_path: Path, number: int) -> None:
     assert [{key: item[key] for key in ("accession", "state", "verified")} for item in report["items"]] == row["items"]
 
 
+@pytest.mark.parametrize("row", vectors("zips"), ids=lambda row: row["why"])
+def test_archives(page: Page, row: dict[str, Any]) -> None:
+    said = page.call("zip", from_hex(row["bytes"]))
+    assert refused(said) if row["files"] is None else said == row["files"]
+
+
 def test_what_a_person_types_is_a_fingerprint_a_key_or_a_policy(page: Page) -> None:
     vkey, none = KEYS[0].vkey, {"keys": 0, "policy": False, "fingerprint": None}
     printed = vectors("ledger")["fingerprint"]

@@ -9,7 +9,7 @@ import { commit, parseEntry } from "../../ledger/page/entry.mjs";
 import { parseAnchor } from "../../ledger/page/anchor.mjs";
 import { usable, verifySignature } from "../../ledger/page/ed25519.mjs";
 import { parseDisclosure } from "../../ledger/page/events.mjs";
-import { Fault, textOf } from "../../ledger/page/faults.mjs";
+import { Fault, textOf, Unreadable } from "../../ledger/page/faults.mjs";
 import { tilePath } from "../../ledger/page/log.mjs";
 import { leafHash, verifyConsistency, verifyInclusion } from "../../ledger/page/merkle.mjs";
 import {
@@ -121,6 +121,13 @@ const CALLS = {
     return trust && { keys: trust.keys.length, policy: trust.policy !== null, fingerprint: trust.fingerprint };
   },
   words: () => LANGUAGES,
+  zip: async (text) => {
+    const source = await openZip(new Blob([bytesOf(text)]));
+    if (source.unsafe.length > 0 || source.files.size === 0) throw new Unreadable("unsafe");
+    const held = {};
+    for (const path of source.files.keys()) held[path] = hex(await source.whole(path));
+    return held;
+  },
 };
 
 let base = new Map();
@@ -132,7 +139,7 @@ async function answer(asked) {
   }
   if (asked.call) {
     try {
-      return { value: CALLS[asked.call](...asked.arguments) };
+      return { value: await CALLS[asked.call](...asked.arguments) };
     } catch (fault) {
       if (fault instanceof Fault) return { refused: fault.code };
       throw fault;
