@@ -44,7 +44,7 @@ def hostile(kind: str, events: list[str]) -> bytes:
     if kind == "one string of wide characters":
         return b'["\xf0\x9f\x98\x80' + b"a" * (most - 8) + b'"]'
     if kind == "strings":
-        return json.dumps([f"{number:032d}" for number in range(MAX_MARKS - 20_000)], separators=(",", ":")).encode()
+        return json.dumps([f"{number:031d}" for number in range(MAX_MARKS - 20_000)], separators=(",", ":")).encode()
     if kind == "one row of events that are not there":
         return catalogue([{"accession": "A", "id": "", "events": [f"{number:026d}" for number in range(480_000)]}])
     rows = range(38_000 if kind == "rows" else 28_000)
@@ -127,10 +127,3 @@ def test_time_grows_with_the_bytes_of_a_catalogue_and_not_with_erasures_times_ev
     assert report.exit_code == 1
     assert len(report.items) == 200
     assert spent < 10, spent  # 1 s for the signature and the proofs on a free core; it was a minute
-
-
-def test_an_erasure_explains_nothing_of_what_came_later() -> None:
-    files = sample_files("erased")
-    with Memory(files) as source:
-        before = verify_source(source, "erased")
-    assert [(item.state, item.erased) for item in before.items if item.state == "erased"] == [("erased", 4)]

@@ -1,6 +1,7 @@
 """Bundles that somebody with a key of their own signed in order to break a reader: both say the same, at once."""
 
 import hashlib
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ import pytest
 
 from ledger.bundle import BundleWriter
 from ledger.checkpoint import format_checkpoint
+from ledger.entry import canonical
 from ledger.sign import sign_note
 from tests.ledger.mutate import right_manifests, sample_files
 from tests.ledger.sample import KEYS, ORIGIN, PAYLOADS, Log, item_id
+from tests.ledger.test_limits import erasures_and_rows
 from tests.verifier.node import Page, compared, python_report
 
 
@@ -94,3 +97,73 @@ def test_a_reception_that_states_an_odd_size(page: Page, tmp_path: Path, size: A
     root = tmp_path / "bundle"
     files = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
     assert alike(page, files) == {(accession, "reception-mismatch")}
+
+
+def erasing(folder: Path, order: str, opened: bool) -> dict[str, bytes]:
+    """A bundle of a withheld item, whose note an erasure says was destroyed: recorded `before` the note, or `after`."""
+    accession, subject = next(iter(PAYLOADS)), [{"kind": "item", "id": item_id(1)}]
+
+    def recorded(note_of: str) -> tuple[Log, int]:
+        log = Log()
+        stated = {"accession": accession, "sha256": "0" * 64, "sha512": "0" * 128, "size": 1}
+        log.record("ingestion", {"object": stated, "subjects": subject}, blob="0" * 64)
+        acts: list[tuple[str, dict[str, Any]]] = [
+            ("sanad/erasure", {"erased": {"content": [], "values": {note_of: ["note"]}}}),
+            ("displaying", {"note": "a remark", "subjects": subject}),
+        ]
+        for kind, fields in acts if order == "before" else acts[::-1]:
+            log.record(kind, fields)
+        return log, 2 if order == "before" else 1
+
+    first, at = recorded("0" * 32)
+    log, _ = recorded(first.id_of(at))  # the same salts and ids, whatever the values are
+    with BundleWriter(folder / "bundle") as writer:
+        writer.set_checkpoint(log.note(), log.signer.vkey)
+        events = [log.id_of(index) for index in (0, at)]
+        writer.add_withheld(accession, {"id": item_id(1), "exhibit": None, "events": events})
+        for index, entry in enumerate(log.entries):
+            closed = set() if opened else {"note"}
+            told = {name: pair for name, pair in log.opened[index].items() if name not in closed}
+            writer.add_entry(index, entry, log.proof(index), told)
+        writer.finish()
+    root = folder / "bundle"
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(("order", "erased"), [("after", 1), ("before", 0)])
+def test_an_erasure_explains_what_was_before_it_alone(page: Page, tmp_path: Path, order: str, erased: int) -> None:
+    files = erasing(tmp_path, order, opened=False)
+    assert alike(page, files) == set()
+    [item] = python_report(files)["items"]
+    assert (item["erased"], item["withheld"]) == (erased, 1 - erased)
+
+
+@pytest.mark.parametrize("order", ["after", "before"])
+def test_an_erasure_contradicts_what_was_before_it_alone(page: Page, tmp_path: Path, order: str) -> None:
+    told = alike(page, erasing(tmp_path, order, opened=True))
+    expected = {("data/disclosures/1.json", "erasure-contradicted")} if order == "after" else set()
+    assert told == expected
+
+
+@pytest.mark.parametrize("value", ["A" * 12_000_000, "\n" * 4_000_000, '"' * 4_000_000, "é\\" * 2_000_000], ids=len)
+def test_a_string_of_millions_of_characters(page: Page, value: str) -> None:
+    """A reader whose patterns use its stack for each character fails by itself."""
+    files = sample_files("plain")
+    rows = json.loads(files["data/items.json"])
+    rows["items"][0]["exhibit"] = value
+    files["data/items.json"] = canonical(rows, max_bytes=1 << 26)
+    right_manifests(files)
+    assert alike(page, files) == set()
+
+
+def test_many_erasures_and_many_events(page: Page) -> None:
+    told = alike(page, erasures_and_rows(300, 100))
+    assert {code for _, code in told} == {"event-not-of-item", "reception-missing"}
+
+
+@pytest.mark.parametrize("marks", [500_000, 500_001])
+def test_as_many_marks_as_a_catalogue_may_have(page: Page, marks: int) -> None:
+    files = sample_files("plain")
+    files["data/items.json"] = b"[" + b"0," * (marks - 1) + b"0]"
+    right_manifests(files)
+    assert ("data/items.json", "catalogue-malformed") in alike(page, files)
