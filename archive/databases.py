@@ -20,6 +20,7 @@ COMMANDS = {
             "makemigrations",
             "migrate",
             "replay_ledger",
+            "requeue_events",
             "sample",
             "set_up",
             "showmigrations",
@@ -37,6 +38,7 @@ URLS = {
     "sequencer": "SANAD_SEQUENCER_DATABASE_URL",
     "signer": "SANAD_SIGNER_DATABASE_URL",
     "auditor": "SANAD_AUDITOR_DATABASE_URL",
+    "cleaner": "SANAD_CLEANER_DATABASE_URL",
 }
 
 

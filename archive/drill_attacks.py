@@ -37,19 +37,19 @@ def attack(name: str, *, known: bool = False) -> Callable[[Callable[[Stage], Pla
 @attack("a row is changed by SQL injected into the web server")
 def by_the_web_role(stage: Stage) -> Played:
     return Played(
-        "denied", lambda: _refusal(stage, f"{ROLE}_web", f"UPDATE custody_event SET type = 'x' WHERE id = {_EVENT}")
+        "denied", lambda: refusal(stage, f"{ROLE}_web", f"UPDATE custody_event SET type = 'x' WHERE id = {_EVENT}")
     )
 
 
 @attack("a row is changed by the tables' owner, triggers left on")
 def by_the_owner(stage: Stage) -> Played:
-    return Played("append-only", lambda: _refusal(stage, ROLE, f"DELETE FROM custody_event WHERE id = {_EVENT}"))
+    return Played("append-only", lambda: refusal(stage, ROLE, f"DELETE FROM custody_event WHERE id = {_EVENT}"))
 
 
 @attack("the same, calling itself a replica so that triggers rest")
 def as_a_replica(stage: Stage) -> Played:
     replica = "SET session_replication_role = replica"
-    return Played("append-only", lambda: _refusal(stage, SUPERUSER, "DELETE FROM custody_tile", replica))
+    return Played("append-only", lambda: refusal(stage, SUPERUSER, "DELETE FROM custody_tile", replica))
 
 
 @attack("triggers off; an entry's bytes are changed; triggers on again")
@@ -174,7 +174,7 @@ def erasure_row_forged(stage: Stage) -> Played:
 def erasure_queued(stage: Stage) -> Played:
     stage.copies.execute(f"DELETE FROM custody_disclosure WHERE field = 'agent' AND event_id = {_EVENT}")
     _forge(stage, Type.ERASE, queued=True, commitments={"erased": secrets.token_bytes(32)})
-    return Played(f"entry {ENTRY}: its value of agent is missing")
+    return Played("does not commit to who acted")
 
 
 @attack("a row of an erasure is forged, and nothing else")
@@ -295,8 +295,9 @@ def old_database_and_tiles(stage: Stage) -> Played:
 _TILE = "UPDATE custody_tile SET hashes = (SELECT string_agg(leaf_hash, ''::bytea ORDER BY index) FROM custody_entry)"
 
 
-def _refusal(stage: Stage, role: str, statement: str, before: str = "") -> Caught | None:
-    by = "database role" if role.endswith("_web") else "database trigger"
+def refusal(stage: Stage, role: str, statement: str, before: str = "") -> Caught | None:
+    """What the database says to a statement of this role; None when it does it."""
+    by = "database trigger" if role in (ROLE, SUPERUSER) else "database role"
     with stage.copies.as_role(role) as session:
         if before:
             session.execute(before)

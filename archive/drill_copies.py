@@ -21,6 +21,7 @@ from psycopg import sql
 from archive import postgres
 from archive.sample.people import Team, gather
 from cases import actions as case_actions
+from cases import bundles
 from cases.models import Bundle
 from cases.tasks import build as build_bundle
 from custody.log_files import export
@@ -113,6 +114,7 @@ class Copies:
                     made, sql.Identifier(template), sql.Identifier(postgres.ROLE)
                 )
             )
+            session.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(made))  # no copy has such rights
 
 
 _GUARDED = (
@@ -214,7 +216,7 @@ def _bundle(team: Team, item: Item, home: Path) -> Path:
         by=by, at=timezone.now(), case_id=case.pk, accession=item.accession,
         fields={"category": "context", "relevance": "A drill.", "notes": ""},
     )  # fmt: skip
-    bundle = case_actions.request_bundle(by=by, at=timezone.now(), case_id=case.pk)
+    bundle = bundles.request_bundle(by=by, at=timezone.now(), case_id=case.pk)
     _signed()
     build_bundle(str(bundle.pk))
     bundle = Bundle.objects.get(pk=bundle.pk)

@@ -24,6 +24,7 @@ from archive import postgres
 from archive.canaries import Canary, Hit, arabic_word, in_bytes, in_file, of_bytes, of_text, word
 from archive.sample.people import Team, gather
 from cases import actions as case_actions
+from cases import bundles
 from cases.tasks import build as build_bundle
 from custody import keys
 from custody.engine import opened
@@ -115,6 +116,7 @@ def erase(stage: Stage) -> None:
     asked = erasure.request_erasure(
         by=team["archivist"], at=timezone.now(), accession=item.accession, ground="person", reason="A drill."
     )
+    _settle()
     erasure.approve_erasure(by=team["protection"], at=timezone.now(), erasure_id=asked.pk)
     tasks.finish_erasure(str(asked.pk))
     leftovers.scrub_tables(rewrite=True)
@@ -197,10 +199,10 @@ def _case(team: Team, item: Item, planted: dict[str, str]) -> list[str]:
     case_actions.review_exhibit(
         by=by, at=timezone.now(), exhibit_id=exhibit.pk, assessment="key", note=planted["note of a review"]
     )
-    bundle = case_actions.request_bundle(by=by, at=timezone.now(), case_id=case.pk)
+    bundle = bundles.request_bundle(by=by, at=timezone.now(), case_id=case.pk)
     _settle()
     build_bundle(str(bundle.pk))
-    case_actions.download_bundle(by=by, at=timezone.now(), bundle_id=bundle.pk)
+    bundles.download_bundle(by=by, at=timezone.now(), bundle_id=bundle.pk)
     return [
         reverse("cases:case", args=[case.pk]),
         reverse("cases:exhibit", args=[exhibit.pk]),

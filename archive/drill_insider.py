@@ -1,9 +1,9 @@
 """The insider drill: attacks of a superuser or a thief, each on a fresh copy, and what told of each.
 
 An attack is played, then the archive's own watchers look in the order in which they would come to it: the signer at
-its next look, the scrub of the tree and of the values, a verification by an auditor. Nothing here knows what was done;
-the sentence must name what the attack says it changed. Before the attacks the watchers must find nothing on an
-untouched copy, or their finding something after would prove nothing.
+its next look, the sequencer, the scrub of the tree and of the values, a verification by an auditor. Nothing here knows
+what was done; the sentence must name what the attack says it changed. Before the attacks the watchers must find nothing
+on an untouched copy, or their finding something after would prove nothing.
 """
 
 import time
@@ -15,7 +15,7 @@ from uuid import uuid4
 from django.db import Error
 
 from archive.drill_copies import WHOLE, Stage
-from custody import scrub
+from custody import admission, scrub
 from custody.alarm import LedgerBroken
 from custody.engine import SYSTEM, Subject, acting, record
 from custody.sequencer import drain
@@ -39,7 +39,10 @@ class Caught:
 
 @dataclass(frozen=True)
 class Played:
-    """What an attack left behind: `names` must stand in the sentence; `look` is asked instead of the watchers."""
+    """What an attack left behind: `names` must stand in the sentence; `look` is asked instead of the watchers.
+
+    Without `names` it is an attack that nobody tells of.
+    """
 
     names: str = ""
     look: Callable[[], Caught | None] | None = None
@@ -85,7 +88,7 @@ def play(stage: Stage, attacks: list[Attack]) -> Iterator[Outcome]:
             continue
         started = time.monotonic()
         found = done.look() if done.look else watch(stage)
-        named = found is not None and done.names in found.said
+        named = found is not None and bool(done.names) and done.names in found.said
         by, said = (found.by, found.said) if found else ("", "")
         yield Outcome(attack.name, named, by, said, _since(started), attack.known)
 
@@ -95,7 +98,12 @@ UNTOUCHED = "nothing: an untouched copy"
 
 def watch(stage: Stage) -> Caught | None:
     """What the archive's own watchers say first; None when all of them find all well."""
-    for by, look in (("signer", _signer), ("scrub", _scrub), ("scrub of values", _scrub_of_values)):
+    for by, look in (
+        ("signer", _signer),
+        ("sequencer", _sequencer),
+        ("scrub", _scrub),
+        ("scrub of values", _scrub_of_values),
+    ):
         try:
             said = look()
         except LedgerBroken as broken:
@@ -115,6 +123,12 @@ def _signer() -> str:
     drain()
     sign_head()
     return ""
+
+
+def _sequencer() -> str:
+    """What it kept out of the tree when it last looked."""
+    kept_out = admission.held().first()
+    return f"event {kept_out.event_id} is kept out of the ledger: {kept_out.reason}" if kept_out else ""
 
 
 def _scrub() -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -14,16 +15,17 @@ from uuid import uuid4
 
 from django.conf import settings
 
-from archive.drill_attacks import ATTACKS, attack
+from archive.drill_attacks import attack
 from archive.drill_copies import EARLY, WHOLE, Stage
-from archive.drill_insider import Attack, Caught, Played, watch
-from custody import signer, signer_state
+from archive.drill_insider import Caught, Played, watch
+from custody import anchors, signer, signer_state
 from custody.correspondence import with_partner
 from custody.cosigners import ask_cosigners
 from custody.engine import SYSTEM, Subject, acting, record
 from custody.forks import forks
 from custody.ledger_keys import ledger_keys, vkey
-from custody.models import Correspondence
+from custody.models import Anchor, Correspondence
+from custody.proof import newest_checkpoint
 from custody.sequencer import drain
 from custody.signer import sign_head
 from custody.vocabulary import Type
@@ -39,7 +41,7 @@ from ledger.report import Report
 from ledger.sign import Ed25519Signer, sign_note
 from ledger.verify import Trust, verify_bundle
 
-COSIGNER = "bar.example/cosigner"
+COSIGNER, AUTHORITY = "bar.example/cosigner", "drill"
 _ANOTHER_ROOT = hashlib.sha256(b"another past").digest()
 
 
@@ -102,7 +104,7 @@ def fork(stage: Stage) -> Played:
     with _cosigner(stage) as url:
         _trust(url)
         _happen(1)
-        if ask_cosigners(datetime.now(UTC)) != 1:
+        if ask_cosigners(datetime.now(UTC), urgent=True) != 1:
             raise RuntimeError(_problem())
         stage.copies.put_back(WHOLE)  # the copy of database, key and memory
         _trust(url)
@@ -115,7 +117,7 @@ def fork(stage: Stage) -> Played:
 def old_everything(stage: Stage) -> Played:
     with _cosigner(stage) as url:
         _trust(url)
-        if ask_cosigners(datetime.now(UTC)) != 1:
+        if ask_cosigners(datetime.now(UTC), urgent=True) != 1:
             raise RuntimeError(_problem())
         stage.copies.put_back(EARLY)
         _trust(url)
@@ -123,12 +125,48 @@ def old_everything(stage: Stage) -> Played:
         return Played("are stored here", _told_by_the_cosigner())
 
 
+@attack("a cosignature is deleted, so that a partner seems to have seen less")
+def cosignature_deleted(stage: Stage) -> Played:
+    _cosigned(stage)
+    stage.copies.execute("DELETE FROM custody_cosignature")
+    return Played(f"records a cosignature of {COSIGNER}")
+
+
+@attack("a cosignature's row is made to say that it came with another event")
+def cosignature_moved(stage: Stage) -> Played:
+    _cosigned(stage)
+    stage.copies.execute("UPDATE custody_cosignature SET event_id = gen_random_uuid()")
+    return Played(f"records a cosignature of {COSIGNER}")
+
+
+@attack("a timestamp is deleted, to be able to say that the head is younger")
+def timestamp_deleted(stage: Stage) -> Played:
+    _timestamped()
+    stage.copies.execute("DELETE FROM custody_anchor")
+    return Played(f"records a timestamp of {AUTHORITY}")
+
+
+@attack("a timestamp is exchanged for a later one")
+def timestamp_exchanged(stage: Stage) -> Played:
+    _timestamped()
+    stage.copies.execute("UPDATE custody_anchor SET response = %s, stamped_at = now()", secrets.token_bytes(2000))
+    return Played(f"records a timestamp of {AUTHORITY}")
+
+
+@attack("a timestamp goes back into the queue, as if it had never come")
+def timestamp_queued(stage: Stage) -> Played:
+    _timestamped()
+    stage.copies.execute("UPDATE custody_anchor SET response = NULL, stamped_at = NULL, event_id = NULL")
+    return Played(f"records a timestamp of {AUTHORITY}")
+
+
 @attack("a receipt is forged: another digest")
 def receipt_digest(stage: Stage) -> Played:
     value = json.loads(stage.receipt)
     value["opened"]["object"]["value"]["sha256"] = "0" * 64
     forged = canonical(value, max_bytes=MAX_RECEIPT_BYTES, max_depth=MAX_RECEIPT_DEPTH)
-    return Played("", lambda: _of_a_reader("receipt check", verify_receipt(forged, _trusting(stage))))
+    changed = "object that is not the one recorded"
+    return Played(changed, lambda: _of_a_reader("receipt check", verify_receipt(forged, _trusting(stage))))
 
 
 @attack("a receipt is forged whole: entry, tree and head by a key of the forger's")
@@ -153,7 +191,8 @@ def bundle_payload(stage: Stage) -> Played:
     (exhibit,) = (path for path in (folder / "data" / "items").rglob("*") if path.is_file())
     exhibit.write_bytes(exhibit.read_bytes() + b"What was never said.\n")
     _write_manifests(folder)
-    return Played("", lambda: _of_a_reader("bundle verifier", verify_bundle(folder, _trusting(stage))))
+    changed = stage.items[0].accession
+    return Played(changed, lambda: _of_a_reader("bundle verifier", verify_bundle(folder, _trusting(stage))))
 
 
 @attack("a bundle is forged: its head signed by a key of the forger's")
@@ -202,11 +241,6 @@ def old_everything_alone(stage: Stage) -> Played:
     return Played()
 
 
-def all_attacks() -> list[Attack]:
-    """Every attack there is, in the order in which they are played."""
-    return list(ATTACKS)
-
-
 def _sign_another(stage: Stage, *, after: bool) -> None:
     """A head over another root with the ledger's own key, chained as the signer would."""
     state = signer_state.read()
@@ -226,7 +260,7 @@ def _sign_another(stage: Stage, *, after: bool) -> None:
         session.execute(
             "INSERT INTO custody_checkpoint (number, size, root, note, signed_at, chain, heartbeat)"
             " VALUES (%s, %s, %s, %s, %s, %s, false)",
-            [number, state.size, _ANOTHER_ROOT, note, at, signer.link(previous, note, at)],
+            [number, state.size, _ANOTHER_ROOT, note, at, signer.link(previous, note, at, heartbeat=False)],
         )
 
 
@@ -272,6 +306,27 @@ def _happen(times: int) -> None:
     for _ in range(times):
         with acting():
             record(Type.VIEW, by=SYSTEM, at=datetime.now(UTC), subjects=[Subject("drill", uuid4())])
+    drain()
+    sign_head()
+
+
+def _cosigned(stage: Stage) -> None:
+    """A partner's cosignature of the newest head, and its entry under a head of its own."""
+    with _cosigner(stage) as url:
+        _trust(url)
+        if ask_cosigners(datetime.now(UTC)) != 1:
+            raise RuntimeError(_problem())
+    drain()
+    sign_head()
+
+
+def _timestamped() -> None:
+    """The record of a timestamp of the newest head. No authority is asked: its record is attacked, not its token."""
+    head, now = newest_checkpoint(), datetime.now(UTC)
+    assert head is not None
+    imprint = hashlib.sha512(head.note.encode()).hexdigest()
+    anchor = Anchor.objects.create(authority=AUTHORITY, checkpoint=head, imprint=imprint, queued_at=now, test=True)
+    anchors.keep(anchor, secrets.token_bytes(2000), now)
     drain()
     sign_head()
 

@@ -23,7 +23,9 @@ from archive import processes
 
 ROLE = "sanad"  # owns the database, is no superuser
 #: What each may do: custody/roles.py.
-ROLES = {"owner": ROLE} | {kind: f"{ROLE}_{kind}" for kind in ("web", "sequencer", "signer", "auditor")}
+ROLES = {"owner": ROLE} | {kind: f"{ROLE}_{kind}" for kind in ("web", "sequencer", "signer", "auditor", "cleaner")}
+#: Nobody signs in as one of them; the owner gives each the one function that runs in its name.
+DEFINERS = tuple(f"{ROLE}_{kind}" for kind in ("recorder", "eraser"))
 SUPERUSER = "postgres"
 DATABASE = "sanad"
 ACCOUNT = "sanad-db"
@@ -69,10 +71,13 @@ class Cluster:
         self._launcher: list[str] = []
         self._owner: tuple[int, int] | None = None
 
-    def start(self) -> None:
-        """Running and answering, with role and database made, when this returns. Raises PostgresProblem."""
+    def start(self, *, wait: bool = True) -> None:
+        """Running and answering, with role and database made, when this returns. Raises PostgresProblem.
+
+        Without `wait` it has only been started: for one that ran before, and a caller who has others to look after.
+        """
         try:
-            self._start()
+            self._start(wait=wait)
         except OSError as problem:
             raise PostgresProblem(f"the database in {self.home} cannot run: {problem.strerror or problem}.") from None
 
@@ -82,7 +87,7 @@ class Cluster:
             processes.stop(self.process, how=signal.SIGINT, seconds=STOP_SECONDS)
             self.process = None
 
-    def _start(self) -> None:
+    def _start(self, *, wait: bool) -> None:
         if os.geteuid() == 0:
             self._become_unprivileged()
         elif self.home.exists() and self.home.stat().st_uid != os.geteuid():
@@ -111,6 +116,8 @@ class Cluster:
                 output=log,
                 cwd="/",
             )
+        if not wait:
+            return
         try:
             self._wait_until_ready(log_start)
             self._make_database()
@@ -255,6 +262,9 @@ class Cluster:
             "max_connections": "100",
             "shared_buffers": "128MB",
             "dynamic_shared_memory_type": "posix",
+            # The supervisor starts a crashed server anew. Left to itself, one that loses a second process while it
+            # recovers from losing a first can wait for ever (PostgreSQL 18.6, found by `manage.py drill kills`).
+            "restart_after_crash": "off",
             "timezone": "UTC",
             "log_timezone": "UTC",
             "lc_messages": "C",
@@ -317,6 +327,10 @@ class Cluster:
                 for role in ROLES.values():  # what each may do is granted with the migrations, custody/roles.py
                     if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
                         connection.execute(f"CREATE ROLE {role} LOGIN")
+                for role in DEFINERS:
+                    if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
+                        connection.execute(f"CREATE ROLE {role} NOLOGIN")
+                    connection.execute(f"GRANT {role} TO {ROLE} WITH INHERIT TRUE, SET TRUE")
                 if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone() is None:
                     connection.execute(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
                     connection.execute(f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC")

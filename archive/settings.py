@@ -125,6 +125,8 @@ TEMPLATES: list[dict[str, Any]] = [
 # Database: the embedded cluster's socket, or another server by DATABASE_URL; as the role of this process
 SANAD_DATABASE_ROLE = environment.choice("SANAD_DATABASE_ROLE", databases.role_of(sys.argv), databases.ROLES)
 _database = databases.connection(SANAD_DATABASE_ROLE, os.environ, SANAD_DATA)
+#: Of an erasure's VACUUM, which nothing else in the process may do (evidence.leftovers)
+SANAD_CLEANER_DATABASE = databases.connection("cleaner", os.environ, SANAD_DATA)
 DATABASES = {"default": _database | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False}}
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 

@@ -1,8 +1,10 @@
 """Keeps the archive's processes alive: the database, the web server, the worker, the sequencer and the signer.
 
 1. The web server stops first, what works off its acts after it, the database last: each finishes what it was given.
-2. One that ends is started again, after a delay that doubles from 1 to 30 s and is forgotten after a minute of health.
-   One that ended because the ledger is not what was signed looks at it again after ALARM_DELAY.
+2. One that ends is started again, after a delay that doubles from FIRST_DELAY to LONGEST_DELAY and is forgotten after
+   HEALTHY_AFTER; so is the database, at once the first time. Whatever is killed how often, the archive is at work again
+   within 30 s (`manage.py drill kills`). One that ended because the ledger is not what was signed looks at it again
+   after ALARM_DELAY.
 3. SIGTERM, SIGINT and SIGHUP stop everything. A second one does not hurry: a clean stop is what keeps data whole.
 4. Should this process be killed, the kernel tells the children to stop (archive/processes.py).
 """
@@ -20,12 +22,12 @@ from pathlib import Path
 from archive import processes
 from archive.postgres import Cluster, PostgresProblem
 
-FIRST_DELAY = 1.0
-LONGEST_DELAY = 30.0
-HEALTHY_AFTER = 60.0
+FIRST_DELAY = 0.5
+LONGEST_DELAY = 5.0
+HEALTHY_AFTER = 5.0
 LOOK_EVERY = 5.0
 ALARM_DELAY = 60.0
-ALARMS = range(10, 18)  # custody.alarm.EXIT_CODES
+ALARMS = range(10, 19)  # custody.alarm.EXIT_CODES
 
 Say = Callable[[str], None]
 
@@ -60,6 +62,9 @@ class Supervisor:
         self._folder = folder
         self._say = say
         self._stopping = False
+        self._database_started = time.monotonic()
+        self._database_delay = 0.0
+        self._database_due: float | None = None
         self._wake_read, self._wake_write = os.pipe()
         for end in (self._wake_read, self._wake_write):
             os.set_blocking(end, False)
@@ -139,25 +144,38 @@ class Supervisor:
                 self._start(child)
 
     def _look_at_database(self) -> None:
-        if self._cluster is None or self._cluster.process is None or self._cluster.process.poll() is None:
+        """It is not waited for: what else was killed is started meanwhile, and waits for it by itself."""
+        if self._cluster is None:
             return
-        self._say(f"the database ended ({_how(self._cluster.process.returncode)}); starting it again")
-        processes.sweep(
-            self._cluster.process
-        )  # its sessions hold the shared memory that the next server refuses to share
+        process, now = self._cluster.process, time.monotonic()
+        if process is not None and process.poll() is not None:
+            processes.sweep(process)
+            self._cluster.process = None
+            if now - self._database_started >= HEALTHY_AFTER:
+                self._database_delay = 0.0
+            self._database_later(f"the database ended ({_how(process.returncode)})")
+        if self._database_due is None or time.monotonic() < self._database_due:
+            return
+        self._database_due = None
+        self._database_started = time.monotonic()
         try:
-            self._cluster.start()
+            self._cluster.start(wait=False)
         except PostgresProblem as problem:
-            self._say(str(problem))
-            self._stopping = True
+            self._database_later(str(problem).rstrip("."))
+
+    def _database_later(self, why: str) -> None:
+        """At once the first time. One that does not start is tried again: a killed one's sessions hold its memory."""
+        self._say(f"{why}; starting it again" + (f" in {self._database_delay:g} s" if self._database_delay else ""))
+        self._database_due = time.monotonic() + self._database_delay
+        self._database_delay = min(self._database_delay * 2 or FIRST_DELAY, LONGEST_DELAY)
 
     def _later(self, child: Child, why: str) -> None:
-        self._say(f"{child.name} {why}; starting it again in {child.delay:.0f} s")
+        self._say(f"{child.name} {why}; starting it again in {child.delay:g} s")
         child.due = time.monotonic() + child.delay
         child.delay = FIRST_DELAY if child.delay == ALARM_DELAY else min(child.delay * 2, LONGEST_DELAY)
 
     def _until_next(self) -> float:
-        due = [child.due for child in self._children if child.due is not None]
+        due = [at for at in (self._database_due, *(child.due for child in self._children)) if at is not None]
         return max(0.0, min([LOOK_EVERY, *(at - time.monotonic() for at in due)]))
 
     def _sleep(self, seconds: float) -> None:

@@ -1,12 +1,13 @@
-"""What the ledger costs and how fast it is: acts, bulk, the way to a signature, proofs; against named peers.
+"""What the ledger costs and how fast it is: acts, bulk, the way to a signature, proofs, scrubs; against named peers.
 
-    python benchmarks/ledger.py [--seconds 8] [--writers 1 4 16] [--size 1000000] [--only acts bulk proofs]
+    python benchmarks/ledger.py [--seconds 8] [--writers 1 4 16] [--size 1000000] [--only acts bulk proofs ...]
 
 Runs on a throw-away embedded cluster with durable commits, on the disk of --folder, in the roles the archive has.
 Printed are the machine's limits, our rates, those of the peers in the same run, and the ratios.
 """
 
 import argparse
+import bisect
 import multiprocessing
 import os
 import random
@@ -15,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,10 +26,12 @@ from uuid import uuid4
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-PARTS = ("acts", "bulk", "proofs")
+from benchmarks.offline import go_command, offline  # noqa: E402
+
+PARTS = ("acts", "bulk", "proofs", "offline", "scrub")
 SMALL = 100_000  # entries of the smaller tree
 PROOFS = 2000
-GO_PATHS = ("/usr/share/gocode", str(Path.home() / "go"))
+SCRUBBED = 10_000  # entries of the scrubs
 
 
 def main() -> None:
@@ -38,10 +42,16 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     options = parser.parse_args()
+    if "offline" in options.only:
+        offline(options.size, options.folder)
+    if set(options.only) == {"offline"}:
+        return
     with archive(options.folder) as home:
         _machine(home)
         if "acts" in options.only:
             acts(options.writers, options.seconds)
+        if "scrub" in options.only:
+            scrubs(SCRUBBED)
         if "bulk" in options.only:
             bulk(SMALL)
         if "proofs" in options.only:
@@ -105,7 +115,7 @@ def acts(writers: list[int], seconds: float) -> None:
     print(f"\nacts a second, each in a durable commit of its own; {seconds:g} s each")
     print(f"{'':46}" + "".join(f"{count:>5} writers" for count in writers))
     base = _rates("plain INSERT of one row with psycopg", plain, writers, seconds, ())
-    with _processes("sequencer", "signer"):
+    with _processes("sequencer", "signer"), _heads_as_seen() as heads:
         for name, work, given in (
             ("an event without a lookup (a refusal)", refuse, (person.pk,)),
             ("a download: authorise, fetch, record", download, (person.pk, items)),
@@ -113,7 +123,8 @@ def acts(writers: list[int], seconds: float) -> None:
             ours = _rates(name, work, writers, seconds, given)
             print(f"{'  of the plain rows':46}" + "".join(f"{a / b:>13.2f}" for a, b in zip(ours, base, strict=True)))
         _wait_until_signed()
-    _latencies()
+        time.sleep(1)  # for the last head to be seen
+    _latencies(heads)
 
 
 def plain(_: tuple[Any, ...]) -> Callable[[], None]:
@@ -219,17 +230,45 @@ def _wait_until_signed() -> None:
     print(f"the queue was sequenced and signed {time.perf_counter() - began:.1f} s after the last act")
 
 
-def _latencies() -> None:
-    """From the moment of the act, taken before its transaction begins, to that of the first signature over it."""
+@contextmanager
+def _heads_as_seen() -> Iterator[list[tuple[float, int]]]:
+    """(time, size) of each signed head, from when another connection sees its row: that is when anybody can use it."""
+    import psycopg
+    from django.conf import settings
+
+    database, stopping = settings.DATABASES["default"], threading.Event()
+    seen: list[tuple[float, int]] = []
+
+    def look() -> None:
+        account = {"host": database["HOST"], "user": database["USER"], "dbname": database["NAME"]}
+        with psycopg.connect(**account, autocommit=True) as connection:
+            while not stopping.is_set():
+                row = connection.execute("SELECT max(size) FROM custody_checkpoint").fetchone()
+                if row and row[0] is not None and (not seen or row[0] > seen[-1][1]):
+                    seen.append((time.time(), row[0]))
+                stopping.wait(0.005)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        stopping.set()
+        watcher.join()
+
+
+def _latencies(heads: list[tuple[float, int]]) -> None:
+    """From the moment of the act, taken before its transaction begins, to when the first head over it is seen."""
     from django.db import connection
 
+    sizes = [size for _, size in heads]
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT extract(epoch FROM (SELECT c.signed_at FROM custody_checkpoint c WHERE c.size > e.index"
-            " ORDER BY c.size LIMIT 1) - v.at) FROM custody_entry e JOIN custody_event v ON v.id = e.event_id"
+            "SELECT e.index, extract(epoch FROM v.at) FROM custody_entry e JOIN custody_event v ON v.id = e.event_id"
             " ORDER BY e.index OFFSET 1000"
         )
-        _percentiles("act to signed checkpoint, under that load", [float(row[0]) for row in cursor.fetchall()])
+        found = [heads[bisect.bisect_right(sizes, index)][0] - float(at) for index, at in cursor.fetchall()]
+    _percentiles("act to signed checkpoint, under that load", found)
 
 
 # Bulk
@@ -241,22 +280,48 @@ def bulk(count: int) -> None:
 
     from custody.models import Pending
     from custody.sequencer import drain
+    from tests.custody.ledgers import plant
 
     drain()
+    plant(count)
     with connection.cursor() as cursor:
-        cursor.execute(
-            "WITH made AS (INSERT INTO custody_event (id, type, outcome, at, agent_id, entry)"
-            " SELECT gen_random_uuid(), 'displaying', 'success', now(), gen_random_uuid(),"
-            " sha256(n::text::bytea) || decode(repeat('61', 500), 'hex') FROM generate_series(1, %s) AS n RETURNING id)"
-            " INSERT INTO custody_pending (event_id, created_at) SELECT id, now() FROM made",
-            [count],
-        )
         cursor.execute("ANALYZE custody_pending")
     began = time.perf_counter()
     drain()
     rate = count / (time.perf_counter() - began)
     assert not Pending.objects.exists()
     print(f"\none sequencer, a queue of {count}: {rate:.0f} entries/s")
+
+
+# Scrubs
+
+
+def scrubs(count: int) -> None:
+    """Both passes over events as they are recorded, at full speed: the signer takes a quarter of the time for them."""
+    from django.utils import timezone
+
+    from custody import scrub
+    from custody.engine import SYSTEM, Subject, acting, record
+    from custody.sequencer import drain
+    from custody.signer import sign_head
+    from custody.vocabulary import Type
+
+    compartment, items = uuid4(), [uuid4() for _ in range(count // 5)]
+    for _ in range(0, count, 50):
+        with acting():
+            for _ in range(50):
+                about = [Subject("item", random.choice(items))]
+                fields = {"purpose": "record"}
+                record(Type.VIEW, by=SYSTEM, at=timezone.now(), compartment=compartment, subjects=about, fields=fields)
+    drain()
+    sign_head()
+    print(f"\nscrubs of {count} events with four values each")
+    for name, work in (("of the tree", scrub.scrub), ("of the values beside it", scrub.scrub_values)):
+        began, worked = time.perf_counter(), time.process_time()
+        assert work().clean
+        taken, own = time.perf_counter() - began, time.process_time() - worked
+        each = f"{taken / count * 1000:>9.3f} ms an entry, {own / count * 1000:.3f} of it ours, not the database's"
+        print(f"{name:46}{each}", flush=True)
 
 
 # Proofs
@@ -290,14 +355,23 @@ def proofs(sizes: list[int]) -> None:
 
 def _fill(size: int) -> None:
     """Entries straight into the tree, without acts behind them."""
+    from django.conf import settings
     from django.db import transaction
 
     from custody.sequencer import append, tree_size
+    from ledger.entry import canonical
 
+    commitments = ",".join(f'"{name}":"{"ab" * 32}"' for name in ("agent", "object", "subjects", "to"))
+    form = (
+        b'{"blob":null,"c":{%b},"id":"%%b","log":%%b,"outcome":"success","ts":"2025-03-10T08:00:00.000Z",'
+        b'"type":"displaying","v":1}' % commitments.encode()
+    )
+    origin = canonical(settings.SANAD_ORIGIN)
     began, start = time.perf_counter(), tree_size()
     for first in range(start, size, 50_000):
         with transaction.atomic():
-            append([(uuid4(), b"%d" % number + b"a" * 500) for number in range(first, min(first + 50_000, size))])
+            made = [uuid4() for _ in range(first, min(first + 50_000, size))]
+            append([(event_id, form % (event_id.hex.encode(), origin)) for event_id in made])
     if size > start:
         rate = (size - start) / (time.perf_counter() - began)
         print(f"\nentries and tiles written straight into the tree: {rate:.0f} /s")
@@ -322,14 +396,13 @@ def _pymerkle(count: int, ours: float) -> None:
 
 
 def _go(count: int, ours: float) -> None:
-    source = ROOT / "benchmarks" / "tlog_peer.go"
-    go = shutil.which("go") or next((str(path) for path in Path("/usr/lib").glob("go*/bin/go")), None)
-    paths = [path for path in GO_PATHS if (Path(path) / "src/golang.org/x/mod/sumdb/tlog").is_dir()]
-    if go is None or not paths:
-        print("Go or golang.org/x/mod/sumdb/tlog is not installed (Debian: golang-go golang-golang-x-mod-dev)")
+    found = go_command()
+    if found is None:
         return
-    environ = os.environ | {"GO111MODULE": "off", "GOPATH": paths[0], "GOFLAGS": "", "GOCACHE": tempfile.mkdtemp()}
-    said = subprocess.run([go, "run", source, str(count), str(PROOFS)], env=environ, capture_output=True, text=True)
+    command, environ = found
+    environ["GOCACHE"] = tempfile.mkdtemp()
+    given = [*command, "run", str(ROOT / "benchmarks" / "tlog_peer.go"), "proofs", str(count), str(PROOFS)]
+    said = subprocess.run(given, env=environ, capture_output=True, text=True)
     shutil.rmtree(environ["GOCACHE"], ignore_errors=True)
     if said.returncode:
         print(f"Go's tlog did not run: {said.stderr.strip().splitlines()[-1]}")

@@ -12,6 +12,7 @@ import io
 import multiprocessing
 import os
 import random
+import resource
 import shutil
 import struct
 import subprocess
@@ -48,9 +49,10 @@ KINDS = (
 
 
 class Read(NamedTuple):
-    """One reader's run: seconds from start to end, the most memory its processes had together in bytes."""
+    """One reader's run, its processes together: seconds from start to end, those of processors, most memory (bytes)."""
 
     seconds: float
+    worked: float
     memory: int
 
 
@@ -77,9 +79,9 @@ def offline(size: int, folder: Path) -> None:
         alone = _told("sanad-verify.pyz log, 1 core", command, size, cores[:1])
         go = _go(home, size, cores)
         if go:
-            ratios = f"{whole.seconds / go.seconds:>9.2f} x{alone.seconds / go.seconds:>9.2f} x"
-            print(f"{'  ours takes, all cores, and 1':46}{ratios}")
-        _pymerkle(home / "log", min(size, PYMERKLE), whole.seconds / size)
+            ratio, of_work = whole.seconds / go.seconds, whole.worked / go.worked
+            print(f"{'  ours takes':46}{ratio:>9.2f} x{of_work:>9.2f} x of processors")
+        _pymerkle(home / "log", min(size, PYMERKLE), alone.worked / size)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -87,13 +89,14 @@ def offline(size: int, folder: Path) -> None:
 def _told(name: str, command: list[str], size: int, cores: list[int], environ: dict[str, str] | None = None) -> Read:
     read, said = _run(command, cores, environ)
     rate = size / read.seconds
-    print(f"{name:46}{read.seconds:>9.1f} s{read.memory / 2**20:>9.0f} MiB{rate:>12.0f} entries/s", flush=True)
+    worked = f"{read.worked:>9.1f} s of processors"
+    print(f"{name:46}{read.seconds:>9.1f} s{worked}{read.memory / 2**20:>7.0f} MiB{rate:>10.0f} entries/s", flush=True)
     assert not said, said
     return read
 
 
 def _run(command: list[str], cores: list[int], environ: dict[str, str] | None) -> tuple[Read, str]:
-    began, most = time.perf_counter(), 0
+    began, before, most = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN), 0
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -106,8 +109,9 @@ def _run(command: list[str], cores: list[int], environ: dict[str, str] | None) -
         most = max(most, _memory(process.pid))
         time.sleep(SEEN_EVERY)
     seconds = time.perf_counter() - began
-    said = process.communicate()[0]
-    return Read(seconds, most), "" if process.returncode == 0 else said[-2000:]
+    said, after = process.communicate()[0], resource.getrusage(resource.RUSAGE_CHILDREN)
+    worked = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Read(seconds, worked, most), "" if process.returncode == 0 else said[-2000:]
 
 
 def _memory(pid: int) -> int:
@@ -220,7 +224,7 @@ def _go(home: Path, size: int, cores: list[int]) -> Read | None:
 
 
 def _pymerkle(folder: Path, count: int, ours: float) -> None:
-    """`ours` in seconds for each entry. Reading is not counted to it."""
+    """`ours` in seconds of a processor for each entry. Reading is not counted to it."""
     try:
         from pymerkle import InmemoryTree
     except ImportError:
@@ -231,11 +235,11 @@ def _pymerkle(folder: Path, count: int, ours: float) -> None:
         bundle = io.BytesIO((folder / tile_path("entries", index)).read_bytes())
         while length := bundle.read(2):
             entries.append(bundle.read(int.from_bytes(length, "big")))
-    tree, began = InmemoryTree(algorithm="sha256"), time.perf_counter()
+    tree, began = InmemoryTree(algorithm="sha256"), time.process_time()
     for entry in entries:
         tree.append_entry(entry)
     root = tree.get_root()
-    each = (time.perf_counter() - began) / len(entries)
+    each = (time.process_time() - began) / len(entries)
     tiles = b"".join((folder / tile_path(0, index)).read_bytes() for index in range(len(entries) // TILE_WIDTH))
     assert root == root_of(tiles[at : at + HASH_BYTES] for at in range(0, len(tiles), HASH_BYTES))
     print(

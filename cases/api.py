@@ -17,7 +17,7 @@ from rest_framework.viewsets import GenericViewSet, ViewSetMixin
 from accounts.api import UUID_REGEX
 from accounts.permissions import permitted, require, require_anywhere
 from accounts.requests import person
-from cases import actions
+from cases import actions, bundles
 from cases.disclosure import Preset
 from cases.models import Bundle, CaseFile, Exhibit
 from cases.serializers import (
@@ -196,21 +196,21 @@ class BundleViewSet(_OfCase, mixins.ListModelMixin, mixins.RetrieveModelMixin, G
         require_anywhere(user, "case.export")
         data = _checked(NewBundleSerializer, request)
         opened = data.get("opened", Preset(data.get("preset", Preset.FULL)).fields)
-        made = actions.request_bundle(by=user, at=timezone.now(), case_id=data["case"], opened=opened)
+        made = bundles.request_bundle(by=user, at=timezone.now(), case_id=data["case"], opened=opened)
         return Response(BundleSerializer(made).data, status.HTTP_201_CREATED)
 
     @extend_schema(request=None, responses=BundleSerializer)
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
         """Stop a bundle that is not ready."""
-        made = actions.cancel_bundle(by=person(request), at=timezone.now(), bundle_id=UUID(pk))
+        made = bundles.cancel_bundle(by=person(request), at=timezone.now(), bundle_id=UUID(pk))
         return Response(BundleSerializer(made).data)
 
     @extend_schema(request=None, responses={(200, "application/zip"): OpenApiTypes.BINARY})
     @action(detail=True, methods=["post"])
     def download(self, request: Request, pk: str) -> HttpResponseBase:
         """The .zip; each download is a custody event."""
-        return bundle_response(actions.download_bundle(by=person(request), at=timezone.now(), bundle_id=UUID(pk)))
+        return bundle_response(bundles.download_bundle(by=person(request), at=timezone.now(), bundle_id=UUID(pk)))
 
 
 router_entries: list[tuple[str, type[ViewSetMixin], str]] = [

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.permissions import require
 from accounts.requests import person
-from cases import actions
+from cases import bundles
 from cases.forms import BundleForm
 from cases.models import Bundle, CaseFile
 from cases.serving import bundle_response
@@ -38,7 +38,7 @@ def request_bundle(request: HttpRequest, case_id: UUID) -> HttpResponse:
     case_file = require(user, "case.export", CaseFile.objects.select_related("compartment"), pk=case_id)
     form = BundleForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        made = actions.request_bundle(by=user, at=timezone.now(), case_id=case_id, opened=form.opened_fields)
+        made = bundles.request_bundle(by=user, at=timezone.now(), case_id=case_id, opened=form.opened_fields)
         return redirect("cases:bundle", made.pk)
     status = 422 if form.is_bound else 200
     return render(request, "cases/new_bundle.html", {"form": form, "case": case_file}, status=status)
@@ -77,7 +77,7 @@ def progress(request: HttpRequest, bundle_id: UUID) -> JsonResponse:
 @require_POST
 def cancel(request: HttpRequest, bundle_id: UUID) -> HttpResponse:
     """Stop a bundle that is being built."""
-    found = actions.cancel_bundle(by=person(request), at=timezone.now(), bundle_id=bundle_id)
+    found = bundles.cancel_bundle(by=person(request), at=timezone.now(), bundle_id=bundle_id)
     messages.success(request, _("The bundle is cancelled. Nothing of it was kept."))
     return redirect("cases:case", found.case_file_id)
 
@@ -85,7 +85,7 @@ def cancel(request: HttpRequest, bundle_id: UUID) -> HttpResponse:
 @require_POST
 def download(request: HttpRequest, bundle_id: UUID) -> HttpResponseBase:
     """The .zip, decrypted as it leaves."""
-    return bundle_response(actions.download_bundle(by=person(request), at=timezone.now(), bundle_id=bundle_id))
+    return bundle_response(bundles.download_bundle(by=person(request), at=timezone.now(), bundle_id=bundle_id))
 
 
 def _bundle(request: HttpRequest, bundle_id: UUID) -> Bundle:

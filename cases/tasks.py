@@ -13,7 +13,7 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from accounts.permissions import NotNow
-from cases import actions
+from cases import bundles
 from cases.export import ExportProblem
 from cases.export import build as build_bundle
 from cases.jobs import BUILD
@@ -38,7 +38,7 @@ class _Cancelled(Exception):
 @app.task(name=BUILD, queue="bundles", retry=RetryStrategy(max_attempts=5, exponential_wait=2))
 def build(bundle_id: str) -> None:
     """Build one bundle, from the start again when an earlier worker was killed. Asking twice changes nothing."""
-    bundle = actions.begin_bundle(bundle_id=UUID(bundle_id))
+    bundle = bundles.begin_bundle(bundle_id=UUID(bundle_id))
     if bundle is None:
         return
     with translation.override(bundle.requested_by.language):
@@ -47,7 +47,7 @@ def build(bundle_id: str) -> None:
         except _Cancelled:
             log.info("bundle cancelled")
         except NotNow as refused:
-            actions.fail_bundle(at=timezone.now(), bundle_id=bundle.id, problem=str(refused.message))
+            bundles.fail_bundle(at=timezone.now(), bundle_id=bundle.id, problem=str(refused.message))
         except (
             ExportProblem,
             BundleError,
@@ -58,7 +58,7 @@ def build(bundle_id: str) -> None:
             blobs.ReceptionRefused,
         ) as problem:
             log.error("bundle failed: %s", type(problem).__name__)
-            actions.fail_bundle(at=timezone.now(), bundle_id=bundle.id, problem=str(problem))
+            bundles.fail_bundle(at=timezone.now(), bundle_id=bundle.id, problem=str(problem))
 
 
 def _build(bundle: Bundle) -> None:
@@ -86,7 +86,7 @@ def _build(bundle: Bundle) -> None:
         zipped = zip_bundle(built.summary.path, Path(folder) / bundle.file_name)
         received = blobs.receive(_chunks(zipped))
     try:
-        actions.finish_bundle(
+        bundles.finish_bundle(
             at=timezone.now(),
             bundle_id=bundle.id,
             received=received,

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     CLOCK = "clock"
     RIVAL = "another-signer"
     VALUES = "values"
+    QUARANTINED = "quarantined"
     BROKEN = "broken"
 
 
@@ -40,10 +41,11 @@ EXIT_CODES = {
     Kind.CLOCK: 15,
     Kind.RIVAL: 16,
     Kind.VALUES: 17,
+    Kind.QUARANTINED: 18,
 }
 #: The stored tree itself is not what was signed: nothing is appended to it meanwhile.
 OF_THE_TREE = frozenset({Kind.WENT_BACKWARDS, Kind.REWRITTEN, Kind.MISSING, Kind.DAMAGED})
-SIGNER, SCRUB, BESIDE, SEQUENCER = "signer", "scrub", "values", "sequencer"
+SIGNER, SCRUB, BESIDE, SEQUENCER, EXPORT = "signer", "scrub", "values", "sequencer", "export"
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class LedgerBroken(Exception):
 
 def alarms() -> list[Alarm]:
     """Every alarm that stands, the oldest first. A damaged alarm file is an alarm."""
-    found = (_read(source) for source in (SIGNER, SCRUB, BESIDE, SEQUENCER))
+    found = (_read(source) for source in (SIGNER, SCRUB, BESIDE, SEQUENCER, EXPORT))
     return sorted((alarm for alarm in found if alarm is not None), key=lambda alarm: alarm.at)
 
 
@@ -151,5 +153,5 @@ def _read(source: str) -> Alarm | None:
 
 
 def _path(source: str) -> Path:
-    folder = settings.SANAD_DATA / "status" if source == SEQUENCER else settings.SANAD_STATUS
+    folder = settings.SANAD_DATA / "status" if source in (SEQUENCER, EXPORT) else settings.SANAD_STATUS
     return Path(folder) / f"alarm-{source}.json"

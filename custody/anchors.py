@@ -1,6 +1,6 @@
 """Anchors: signed heads of the ledger, timestamped by authorities outside (docs/spec/ledger.md, section 12).
 
-1. On a fixed cadence the newest head is queued for every configured authority, unless it holds nothing but the echo of
+1. On a fixed cadence the newest heartbeat is queued for every authority, unless it holds nothing but the echo of
    earlier anchors and cosignatures.
 2. The queue is drained oldest first, and stops at the first failure: offline it waits, and nothing overtakes.
 3. Each response that is kept becomes an entry of the ledger, which holds its SHA-256.
@@ -19,12 +19,12 @@ from django.conf import settings
 from custody import seal
 from custody.agreement import Fault
 from custody.correspondence import alone, failed, is_due, succeeded, with_partner
-from custody.cosignatures import LEDGER
+from custody.cosignatures import LEDGER, entries_of, values_of
 from custody.cosigners import has_news
 from custody.engine import SYSTEM, acting, opened, record
 from custody.models import Anchor, Checkpoint, Correspondence, Entry
 from custody.outside import OutsideProblem
-from custody.proof import newest_checkpoint
+from custody.proof import newest_heartbeat
 from custody.sequencer import read_tile
 from custody.timestamps import AuthoritiesProblem, Authority, Refused, authorities, stamp, verified
 from custody.verify import check_checkpoint
@@ -65,7 +65,7 @@ def anchor_heads(now: datetime) -> int:
 
 def _queue(authority: Authority, now: datetime) -> None:
     last = Anchor.objects.filter(authority=authority.name).select_related("checkpoint").order_by("-pk").first()
-    head = newest_checkpoint()
+    head = newest_heartbeat()
     if head is None or (
         last is not None and abs(now - last.queued_at) < timedelta(seconds=settings.SANAD_ANCHOR_EVERY)
     ):
@@ -196,6 +196,23 @@ def reaches() -> list[Reach]:
             )
         )
     return result
+
+
+def losses() -> Iterator[list[Fault]]:
+    """The recorded timestamps whose row is gone or holds another response, in batches of the entries."""
+    for rows in entries_of(Type.ANCHOR):
+        kept = Anchor.objects.filter(event_id__in=[row.event_id for row in rows], response__isnull=False)
+        stand = {
+            (event_id, hashlib.sha256(response).hexdigest())
+            for event_id, response in kept.values_list("event_id", "response")
+            if response is not None
+        }
+        yield [
+            Fault(f"entry {row.index}", f"records a timestamp of {token['authority']} that is not stored")
+            for row, values in values_of(rows)
+            for token in [values.get("token", (b"", None))[1]]
+            if token is not None and (row.event_id, token["sha256"]) not in stand
+        ]
 
 
 def faults() -> Iterator[Fault]:

@@ -27,7 +27,7 @@ def _problems(connection: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
         yield checks.Warning(
             f"the database has no role {', '.join(missing)}: nothing but triggers keeps the web server from the ledger",
             hint="As an administrator of the database run: "
-            + " ".join(roles.statements_for_an_administrator(missing))
+            + " ".join(roles.statements_for_an_administrator(connection, missing))
             + " Then run: manage.py database_roles",
             id="custody.W001",
         )
@@ -40,6 +40,14 @@ def _problems(connection: BaseDatabaseWrapper) -> Iterator[CheckMessage]:
                 hint="Only migrations need that; docs/howto/run-and-data-folder.md says how to name the others.",
                 id="custody.W002",
             )
+        for function, kind in roles.DEFINERS.items():
+            cursor.execute("SELECT pg_get_userbyid(proowner)::text FROM pg_proc WHERE proname = %s", [function])
+            if cursor.fetchone() != (roles.names(connection)[kind],) and not missing:
+                yield checks.Warning(
+                    f"{function} does not run as {roles.names(connection)[kind]}, which could do nothing else",
+                    hint="manage.py database_roles, by an account that is a member of it, puts it right.",
+                    id="custody.W003",
+                )
         for kind, name in roles.names(connection).items():
             if name in missing:
                 continue

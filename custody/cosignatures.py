@@ -19,9 +19,9 @@ from django.db.models import Exists, OuterRef
 from custody import seal
 from custody.agreement import Fault
 from custody.engine import SYSTEM, Subject, acting, opened, record
-from custody.models import Checkpoint, Correspondence, Cosignature
+from custody.models import Checkpoint, Correspondence, Cosignature, Entry, Event
 from custody.outside import require_safe
-from custody.vocabulary import Type
+from custody.vocabulary import Outcome, Type
 from ledger.checkpoint import parse_checkpoint
 from ledger.cosignature import cosigned_at
 from ledger.note import NoteError, split_note, to_base64
@@ -256,6 +256,40 @@ def faults() -> Iterator[Fault]:
     rows = Cosignature.objects.order_by("pk").iterator(chunk_size=256)
     while batch := list(islice(rows, 256)):
         yield from _faults_of(batch)
+
+
+def losses() -> Iterator[list[Fault]]:
+    """The recorded cosignatures whose row is gone or is another one, in batches of the entries that record them."""
+    for rows in entries_of(Type.COSIGN):
+        kept = Cosignature.objects.filter(event_id__in=[row.event_id for row in rows])
+        stand = set(kept.values_list("event_id", "line"))
+        found = []
+        for row, values in values_of(rows):
+            for line in values.get("cosignatures", (b"", []))[1]:
+                if (row.event_id, line) not in stand:
+                    name = line.removeprefix("— ").partition(" ")[0]
+                    found.append(Fault(f"entry {row.index}", f"records a cosignature of {name} that is not stored"))
+        yield found
+
+
+def entries_of(type: Type) -> Iterator[list[Entry]]:
+    """The entries of successful events of a type, in the order of the ledger, 256 at a time."""
+    events = Event.objects.filter(type=type, outcome=Outcome.SUCCESS).values("id")
+    rows = Entry.objects.filter(event_id__in=events).order_by("index").iterator(chunk_size=256)
+    while batch := list(islice(rows, 256)):
+        yield batch
+
+
+def values_of(rows: Sequence[Entry]) -> Iterator[tuple[Entry, dict[str, tuple[bytes, Any]]]]:
+    """Entries with their recorded values; what does not open is left out, custody.agreement tells it of the entry."""
+    try:
+        opening = opened([row.event_id for row in rows])
+    except seal.SealBroken:
+        if len(rows) > 1:
+            for row in rows:
+                yield from values_of([row])
+        return
+    yield from ((row, opening[row.event_id]) for row in rows)
 
 
 def _faults_of(rows: Sequence[Cosignature]) -> Iterator[Fault]:

@@ -1,6 +1,7 @@
 """Asking cosigners: partners who keep the newest head of this ledger and vouch that the next one continues it.
 
-1. On a fixed cadence each is sent the newest head, with the proof that it continues the one held (C2SP tlog-witness).
+1. On a fixed cadence each is sent the newest heartbeat, with the proof that it continues the one held (C2SP
+   tlog-witness).
 2. What comes back is verified before it is stored (custody.cosignatures). Its arrival is an entry of the ledger, one a
    round. Such entries alone are no reason for another round; a silent ledger is cosigned once in REFRESH.
 3. A partner that holds a larger head, or one with another root, has seen a past that is not stored here. That is an
@@ -21,7 +22,7 @@ from custody.engine import SYSTEM, acting, record
 from custody.ledger_keys import ledger_keys
 from custody.models import Checkpoint, Correspondence, Entry, Event
 from custody.outside import OutsideProblem, Reply, ask
-from custody.proof import newest_checkpoint
+from custody.proof import newest_checkpoint, newest_heartbeat
 from custody.sequencer import read_tile
 from custody.verify import check_checkpoint
 from custody.vocabulary import Outcome, Type
@@ -47,8 +48,10 @@ class Contradicted(Refused):
 def ask_cosigners(now: datetime, *, urgent: bool = False) -> int:
     """Ask every cosigner whose turn it is for the newest head. Returns how many cosignatures were stored.
 
-    `urgent` asks those that answered last time before their turn. Raises PolicyError. Two processes never ask at once:
-    the second one returns 0.
+    That is the newest heartbeat, so that nobody reads from the times when who was busy. `urgent`, for a bundle that
+    somebody waits for, sends the newest of all and asks those that answered last time before their turn.
+
+    Raises PolicyError. Two processes never ask at once: the second one returns 0.
     """
     trusted = policy()
     if trusted is None:
@@ -59,7 +62,7 @@ def ask_cosigners(now: datetime, *, urgent: bool = False) -> int:
         received: dict[int, tuple[Checkpoint, list[Received]]] = {}
         for witness in trusted.witnesses.values():
             talk = with_partner(Correspondence.COSIGNER, witness.verifier.name)
-            head = newest_checkpoint()
+            head = newest_checkpoint() if urgent else newest_heartbeat()
             due = is_due(talk, now) or (urgent and not talk.failures)
             if witness.url is None or head is None or not due or not _is_worth_asking(witness, head, now):
                 continue
@@ -76,6 +79,8 @@ def ask_cosigners(now: datetime, *, urgent: bool = False) -> int:
 
 def _is_worth_asking(witness: Witness, head: Checkpoint, now: datetime) -> bool:
     last = newest_of(witness)
+    if last is not None and last.checkpoint.size > head.size:
+        return False  # it was asked urgently since this heartbeat
     return last is None or abs(now - last.cosigned_at) > REFRESH or has_news(last.checkpoint.size, head.size)
 
 

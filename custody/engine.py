@@ -26,7 +26,7 @@ from ledger.entry import canonical, commit, encode_entry
 
 SALT_BYTES = 32
 ATTEMPTS = 3  # each after the first because another act made or destroyed the subject's key meanwhile
-_RECORD = f"SELECT custody_record_v1({', '.join(['%s'] * 7)}, %s, %s::uuid[], %s, %s, %s, %s, %s)"
+_RECORD = f"SELECT custody_record_v2({', '.join(['%s'] * 7)}, %s, %s::uuid[], %s, %s, %s, %s, %s)"
 
 
 class LedgerRefused(Exception):

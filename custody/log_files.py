@@ -28,6 +28,7 @@ from custody.proof import newest_checkpoint
 from custody.sequencer import read_tile
 from ledger.checkpoint import Checkpoint as Head
 from ledger.checkpoint import CheckpointError, parse_checkpoint
+from ledger.durable import sync_folder
 from ledger.entry import MAX_ENTRY_BYTES, leaf_hash
 from ledger.grow import TILE_HEIGHT, root_from_tiles
 from ledger.merkle import HASH_BYTES, TILE_WIDTH, ProofError, tile_path
@@ -271,11 +272,7 @@ def _put(path: Path, data: bytes) -> None:
 
 def _sync_folders(folders: set[Path]) -> None:
     for folder in sorted(folders, key=lambda path: len(path.parts), reverse=True):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(folder)
 
 
 @contextmanager

@@ -81,6 +81,26 @@ class Pending(models.Model):
         return str(self.event_id)
 
 
+class Quarantine(models.Model):
+    """An event that the sequencer keeps out of the tree, and why (custody.admission). It stays; it is released once.
+
+    The lock on this table is the sequencer's turn: no role but its own, and the owner's, can take it.
+    """
+
+    event_id = models.UUIDField()
+    reason = models.TextField()
+    at = models.DateTimeField()
+    released_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["event_id"], condition=models.Q(released_at=None), name="quarantined_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_id}: {self.reason}"
+
+
 class Entry(models.Model):
     """One leaf of the ledger: the exact canonical bytes at their index. Insert only."""
 
@@ -111,8 +131,8 @@ class Checkpoint(models.Model):
     """A signed head of the tree (C2SP tlog-checkpoint in a signed note). Insert only.
 
     `chain` binds it to every checkpoint before it (custody.signer.link): none can be taken out unnoticed. The n-th has
-    the number n, once: two signers cannot both have signed it. Outsiders are shown those with `heartbeat`, which are
-    signed at fixed times whether anything happened or not.
+    the number n, once: two signers cannot both have signed it. Cosigners and authorities are sent those with
+    `heartbeat`, which are signed at fixed times whether anything happened or not; the chain binds the mark.
     """
 
     number = models.BigIntegerField(unique=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import psycopg
 from django.db import InterfaceError, OperationalError, connection
 
-BACK_OFF = (0.5, 30.0)  # seconds, the first and the longest wait for a database that is away
+BACK_OFF = (0.25, 4.0)  # seconds, the first and the longest wait for a database that is away
 AWAY = (OperationalError, InterfaceError, psycopg.OperationalError)
 
 

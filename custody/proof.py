@@ -26,6 +26,11 @@ def newest_checkpoint() -> Checkpoint | None:
     return Checkpoint.objects.order_by("-size", "-signed_at").first()
 
 
+def newest_heartbeat() -> Checkpoint | None:
+    """The newest head signed at a fixed time: the one that outsiders are shown unless they ask for what came since."""
+    return Checkpoint.objects.filter(heartbeat=True).order_by("-size", "-signed_at").first()
+
+
 def proof_of(event_id: UUID, checkpoint: Checkpoint | None = None) -> Proof | None:
     """The proof of an event under the given (or newest) checkpoint; None while the event is not inside it yet.
 

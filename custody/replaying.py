@@ -26,7 +26,7 @@ from custody.key_changes import ledger_subject
 from custody.leaves import Peaks
 from custody.log_files import exported_entries, exported_head, exported_heads
 from custody.models import Checkpoint, Entry, Event
-from custody.sequencer import BATCH, LOCK, append, entries, tree_size
+from custody.sequencer import BATCH, TURN, append, entries, tree_size
 from custody.verify import check_checkpoint
 from custody.vocabulary import Type
 from ledger.entry import EntryError, leaf_hash, parse_entry
@@ -52,7 +52,7 @@ def replay(folder: Path, *, by: Agent, at: datetime) -> Replayed:
     read; then nothing was changed.
     """
     with acting():
-        statements.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        statements.execute(TURN, [])
         start = tree_size()
         heads = _heads(folder)
         stop, lost = _put_back(folder, start, heads[-1])
@@ -82,7 +82,7 @@ def _heads(folder: Path) -> list[Checkpoint]:
             check_checkpoint(row)
         except ValueError as problem:
             raise _refused(f"the exported {problem}") from None
-        if row.number != number or signer.link(chain, row.note, row.signed_at) != bytes(row.chain):
+        if row.number != number or not signer.follows(chain, row):
             raise _refused(f"the exported checkpoint {number} does not follow the one before it")
         chain = bytes(row.chain)
     told = ledger_keys.published_head()

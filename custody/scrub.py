@@ -1,7 +1,7 @@
 """The scrub: every hour the signer derives the whole tree anew from the stored entries, beside its signatures.
 
 There are two passes. That of the tree hashes every entry. That of the values also opens what stands beside the entries
-(custody.agreement); it takes many times as long, steps aside for the other one, and needs the archive's key.
+(custody.agreement); it takes some three times as long, steps aside for the other one, and needs the archive's key.
 
 1. It works in short batches and rests in between (SHARE of the time), so that receipts do not wait for it.
 2. Where it has come to is kept in the signer's folder: a restart goes on from there, up to a few seconds' work.
@@ -26,7 +26,7 @@ from custody.alarm import BESIDE, SCRUB, Kind, LedgerBroken, clear_alarm, raise_
 from custody.leaves import Leaves, Peaks, leads_to
 from custody.ledger_keys import Head
 from custody.models import Entry
-from custody.verify import Pass, TreeFault, head_faults, stray_faults
+from custody.verify import Pass, TreeFault, head_faults, outside_faults, stray_faults
 from ledger.entry import leaf_hash
 
 TREE, VALUES = "tree", "values"
@@ -95,7 +95,10 @@ def scrub(*, pause: Callable[[float], None] = lambda _: None) -> Result:
 
 
 def scrub_values(*, pause: Callable[[float], None] = lambda _: None) -> Result:
-    """The same over entries with the events, subjects and sealed values beside them: their faults raise the alarm."""
+    """The same over entries with the events, subjects and sealed values beside them: their faults raise the alarm.
+
+    At its end it looks at what stands outside the tree too: stray rows, cosignatures and timestamps.
+    """
     result = _passed(VALUES, pause)
     if result.clean:
         clear_alarm(BESIDE)
@@ -127,6 +130,7 @@ def _passed(what: str, pause: Callable[[float], None]) -> Result:
             pause(time.monotonic() - started)
         if what == VALUES:
             tally.add(stray_faults())
+            tally.add(outside_faults())
     except LedgerBroken as broken:
         signer_state.distrust(broken)
         raise_for(broken, SCRUB)

@@ -1,8 +1,9 @@
 """The sequencer: gives committed events their contiguous index and grows the tree.
 
-1. One sequencer at a time: a transaction-level advisory lock; a second one waits its turn and finds nothing to do.
+1. One sequencer at a time: a lock that no other role can take; a second one waits its turn and finds nothing to do.
 2. It takes the rows that are *visible*, never "id above the last": sequence order is not commit order.
 3. Entries, tiles and the removal of the pending rows are one transaction: a kill leaves all or nothing.
+4. It trusts no row: one that this archive did not record so goes into quarantine (custody.admission), the others go on.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -11,16 +12,20 @@ from uuid import UUID
 import psycopg
 from django.db import connection, transaction
 
-from custody import statements
+from custody import admission, statements
 from custody.alarm import Kind, LedgerBroken
 from custody.models import Entry
 from ledger.entry import leaf_hash
 from ledger.grow import new_tiles
 from ledger.merkle import TILE_WIDTH, ProofError
 
-LOCK = 0x53414E4144  # "SANAD"
+#: Taken at the start of a transaction that appends. An advisory lock could be held by whoever injects SQL anywhere.
+TURN = "LOCK TABLE custody_quarantine IN SHARE UPDATE EXCLUSIVE MODE"
 BATCH = 4096
-_QUEUE = "SELECT id, event_id FROM custody_pending ORDER BY id LIMIT %s"
+_ANY_WAITING = """
+    SELECT EXISTS (SELECT FROM custody_pending AS pending WHERE NOT EXISTS (
+        SELECT FROM custody_quarantine AS held WHERE held.event_id = pending.event_id AND held.released_at IS NULL))
+"""
 _COPY = "COPY custody_entry (index, event_id, entry, leaf_hash) FROM STDIN (FORMAT BINARY)"
 _TILES = """
     INSERT INTO custody_tile (level, index, hashes)
@@ -57,31 +62,38 @@ def read_tiles(wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], byt
 
 
 def waiting() -> bool:
-    """Whether any committed event has no place yet: one cheap look, without the sequencer's lock."""
-    return statements.fetch_one("SELECT FROM custody_pending LIMIT 1", []) is not None
+    """Whether any committed event has no place yet: one cheap look, without the sequencer's lock.
+
+    What is in quarantine waits for somebody to look at it, and not for the sequencer.
+    """
+    return statements.fetch_one(_ANY_WAITING, []) == (True,)
 
 
 def sequence_once() -> int:
-    """Give one batch of pending events their index. Returns how many; 0 when nothing was pending.
+    """Give the next batch of committed events their index. Returns how many; 0 when nothing is waiting.
 
-    Raises LedgerBroken when an event vanished before it had a place, or the stored tree is too short to grow.
+    Raises LedgerBroken when the stored tree is too short to grow.
     """
-    if not waiting():
-        return 0
+    while waiting():
+        placed = _sequence()
+        if placed:
+            return placed
+    return 0
+
+
+def _sequence() -> int:
+    """One batch: each of its rows has its place afterwards, or is in quarantine."""
     with transaction.atomic():
-        statements.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-        pending = statements.execute(
-            "SELECT id, event_id FROM custody_pending ORDER BY id LIMIT %s", [BATCH]
-        ).fetchall()
-        event_ids = [event_id for _, event_id in pending]
-        found = statements.execute("SELECT id, entry FROM custody_event WHERE id = ANY(%s)", [event_ids]).fetchall()
-        entry_of: dict[UUID, bytes] = dict(found)
-        lost = next((event_id for event_id in event_ids if event_id not in entry_of), None)
-        if lost is not None:
-            raise LedgerBroken(f"event {lost} is pending and its row is gone", kind=Kind.MISSING, where=f"event {lost}")
-        append([(event_id, entry_of[event_id]) for event_id in event_ids])
-        statements.execute("DELETE FROM custody_pending WHERE id = ANY(%s)", [[pk for pk, _ in pending]])
-    return len(pending)
+        statements.execute(TURN, [])
+        rows = admission.waiting(BATCH)
+        judged = [(row, admission.fault(row)) for row in rows]
+        good = [(row.event_id, row.entry) for row, why in judged if not why and row.entry is not None]
+        if good:
+            append(good)
+        admission.hold([(row, why) for row, why in judged if why])
+        done = [row.pk for row, why in judged if not why or row.placed]
+        statements.execute("DELETE FROM custody_pending WHERE id = ANY(%s)", [done])
+    return len(good)
 
 
 def append(fresh: Sequence[tuple[UUID, bytes]]) -> None:

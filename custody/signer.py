@@ -23,10 +23,11 @@ from custody.alarm import Kind
 from custody.leaves import Leaves, Peaks
 from custody.ledger_keys import Head, LedgerKey, vkey
 from custody.locating import new_tile_fault
-from custody.models import Checkpoint
+from custody.models import Checkpoint, Entry
 from custody.sequencer import entries, read_tile, tree_size
 from custody.signer_state import MemoryLost, SignerRefused, State
 from ledger.checkpoint import CheckpointError, format_checkpoint, open_checkpoint
+from ledger.entry import EntryError, parse_entry
 from ledger.grow import root_from_tiles
 from ledger.merkle import ProofError
 from ledger.note import NoteError
@@ -43,6 +44,7 @@ __all__ = [
     "MemoryLost",
     "Peaks",
     "SignerRefused",
+    "follows",
     "link",
     "memory",
     "sign_head",
@@ -60,10 +62,28 @@ class Memory:
     count: int
 
 
-def link(previous: bytes, note: str, signed_at: datetime) -> bytes:
-    """The next value of the chain over checkpoints: SHA-256(previous || SHA-256(note) || time). It starts with b""."""
+def link(previous: bytes, note: str, signed_at: datetime, *, heartbeat: bool) -> bytes:
+    """The next value of the chain over checkpoints: SHA-256(previous || SHA-256(note) || time || mark).
+
+    It starts with b"". The mark, + or -, says whether the head is a heartbeat.
+    """
+    return hashlib.sha256(_unmarked(previous, note, signed_at) + (b"+" if heartbeat else b"-")).digest()
+
+
+def follows(previous: bytes, row: Checkpoint) -> bool:
+    """Whether a checkpoint's row is the next one after those that lead to `previous`.
+
+    Heads signed before marks were bound have none. Nobody can take one for the other: the value in the row is bound by
+    the heads after it and, in the end, by the signer's memory.
+    """
+    unmarked = hashlib.sha256(_unmarked(previous, row.note, row.signed_at)).digest()
+    marked = link(previous, row.note, row.signed_at, heartbeat=row.heartbeat)
+    return bytes(row.chain) in (marked, unmarked)
+
+
+def _unmarked(previous: bytes, note: str, signed_at: datetime) -> bytes:
     stamp = signed_at.astimezone(UTC).isoformat(timespec="microseconds").encode()
-    return hashlib.sha256(previous + hashlib.sha256(note.encode()).digest() + stamp).digest()
+    return previous + hashlib.sha256(note.encode()).digest() + stamp
 
 
 def memory() -> Memory | None:
@@ -82,7 +102,8 @@ def leaves() -> Leaves:
 def sign_head(*, force: bool = False) -> Checkpoint | None:
     """Sign the present head if it grew, or if its time has come: at every multiple of HEARTBEAT since 1970, UTC.
 
-    The latter carry `heartbeat`: only they are shown to outsiders, so that nobody reads from them when who was busy.
+    The latter carry `heartbeat`: only they are shown to outsiders of the archive's own
+    accord, so that nobody reads from them when who was busy.
     With `force` a head is signed in any case. Returns the new checkpoint, None when there was nothing to sign.
     Raises SignerRefused; then nothing is signed.
     """
@@ -235,7 +256,7 @@ def _signed(state: State, size: int, at: datetime, *, heartbeat: bool) -> State:
         size=grown.size,
         peaks=tuple(grown.peaks),
         note=note,
-        chain=link(state.chain, note, at),
+        chain=link(state.chain, note, at, heartbeat=heartbeat),
         signed_at=at,
         heartbeat_at=at if heartbeat else state.heartbeat_at,
         heartbeat=heartbeat,
@@ -260,6 +281,7 @@ def _grown(tree: Peaks, size: int) -> tuple[Peaks, Sequence[bytes]]:
                 expected=stated.hex(),
                 found=leaf.hex(),
             )
+        _must_be_ours(entry)
         fresh.append(leaf)
         tree.add(leaf)
     if tree.size != size:
@@ -273,6 +295,21 @@ def _grown(tree: Peaks, size: int) -> tuple[Peaks, Sequence[bytes]]:
     if not right:
         raise new_tile_fault(leaves(), start, fresh, tree.root())
     return tree, fresh
+
+
+def _must_be_ours(row: Entry) -> None:
+    """Raise SignerRefused unless the bytes are an entry of this ledger, and that of the row's event.
+
+    Once signed it could not be taken out again, and every scrub would tell of it.
+    """
+    try:
+        entry = parse_entry(bytes(row.entry))
+        wrong = "" if entry.origin == settings.SANAD_ORIGIN else "is of another ledger"
+        wrong = wrong or ("" if entry.event_id == row.event_id.hex else "is not that of its event")
+    except EntryError as problem:
+        wrong = f"is not an entry: {problem}"
+    if wrong:
+        raise SignerRefused(f"entry {row.index} {wrong}", kind=Kind.DAMAGED, where=f"entry {row.index}")
 
 
 def _publish(state: State) -> Checkpoint:

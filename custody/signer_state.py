@@ -27,6 +27,7 @@ from django.conf import settings
 from custody import keys
 from custody.alarm import Kind, LedgerBroken
 from custody.ledger_keys import LedgerKey
+from ledger.durable import sync_folder
 from ledger.note import NoteError
 from ledger.sign import Ed25519Signer
 
@@ -135,7 +136,7 @@ def private_key(key: LedgerKey) -> Ed25519Signer:
     path, fresh = folder() / f"key-{key.key_id}", folder() / f"new-{key.key_id}"
     if fresh.exists() and not path.exists():
         fresh.rename(path)
-        keys.sync_folder(folder())
+        sync_folder(folder())
     try:
         signer = Ed25519Signer(settings.SANAD_ORIGIN, keys.read_secret(path))
     except (OSError, keys.KeyProblem, NoteError) as problem:
@@ -154,7 +155,7 @@ def destroy_key(key: LedgerKey) -> None:
                 handle.flush()
                 os.fsync(handle.fileno())
             path.unlink()
-    keys.sync_folder(folder())
+    sync_folder(folder())
 
 
 def boot() -> tuple[str, float]:

@@ -10,22 +10,26 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Exists, Max, OuterRef
 
-from custody import ledger_keys, signer
-from custody.agreement import Fault, TreeFault, entry_faults
+from custody import ledger_keys, signer, statements
+from custody.agreement import Fault, Stored, TreeFault, entry_faults
 from custody.alarm import Kind
+from custody.entry_form import read_entry
 from custody.keys import KeyProblem
 from custody.leaves import leads_to
 from custody.locating import TileFault, Tiles
 from custody.models import Checkpoint, Disclosure, Entry, Event, EventSubject, Pending
 from custody.sequencer import tree_size
 from ledger.checkpoint import CheckpointError, open_checkpoint
-from ledger.entry import EntryError, leaf_hash, parse_entry
+from ledger.entry import EntryError, leaf_hash
 from ledger.grow import CompactTree
 from ledger.merkle import TILE_WIDTH
 from ledger.note import Ed25519Verifier, NoteError
 
 Progress = Callable[[int, int], None]
 BATCH = TILE_WIDTH  # entries
+_ENTRIES = """
+    SELECT index, event_id::text, entry, leaf_hash FROM custody_entry WHERE index >= %s AND index < %s ORDER BY index
+"""
 
 __all__ = ["Fault", "Pass", "Progress", "TreeFault", "check_checkpoint", "faults"]
 
@@ -74,11 +78,13 @@ def faults(progress: Progress = lambda *_: None) -> Iterator[Fault]:
 
 
 def outside_faults() -> Iterator[Fault]:
-    """Cosignatures and timestamps that do not hold, or are not those that were recorded when they came."""
+    """Cosignatures and timestamps that do not hold, are not those that were recorded when they came, or are gone."""
     from custody import anchors, cosignatures  # they check heads with this module
 
     yield from cosignatures.faults()
     yield from anchors.faults()
+    for lost in (cosignatures.losses, anchors.losses):
+        yield from (fault for batch in lost() for fault in batch)
 
 
 def head_faults(told: ledger_keys.Head | None) -> Iterator[Fault]:
@@ -95,8 +101,9 @@ def head_faults(told: ledger_keys.Head | None) -> Iterator[Fault]:
             _check(row, [key.verifier for key in keys if key.may_sign(row.size)])
         except ValueError as problem:
             yield TreeFault(where, str(problem).removeprefix(f"{where}: "), Kind.REWRITTEN)
-        expected, found = signer.link(chain, row.note, row.signed_at), bytes(row.chain)
-        if expected != found or row.number != number + 1:
+        expected = signer.link(chain, row.note, row.signed_at, heartbeat=row.heartbeat)
+        found = bytes(row.chain)
+        if not signer.follows(chain, row) or row.number != number + 1:
             what = "does not follow the one before it: a checkpoint was removed, added or changed"
             yield TreeFault(where, what, Kind.REWRITTEN, expected.hex(), found.hex())
         chain, number = found, row.number
@@ -177,16 +184,16 @@ class Pass:
         return found
 
     def _batch(self, start: int, stop: int) -> Iterator[Fault]:
-        rows = list(Entry.objects.filter(index__gte=start, index__lt=stop).order_by("index"))
-        for index in sorted(set(range(start, stop)) - {row.index for row in rows}):
+        rows = [Stored(*row) for row in statements.execute(_ENTRIES, [start, stop]).fetchall()]
+        for index in sorted(set(range(start, stop)) - {row.place for row in rows}):
             self._whole = False
             yield TreeFault(f"entry {index}", "is missing from the ledger", Kind.MISSING)
         yield from entry_faults(rows) if self.values else _form_faults(rows)
         remembered = dict(enumerate(self._leaves.read(start, stop), start))
         signed = dict(self._signed(start, stop)) if self._whole else {}
         for row in rows:
-            leaf = leaf_hash(bytes(row.entry))
-            yield from self._changed(row, leaf, remembered.get(row.index, leaf))
+            leaf = leaf_hash(row.entry)
+            yield from self._changed(row, leaf, remembered.get(row.place, leaf))
             if self._whole:
                 self.tree.append(leaf)
                 yield from (_told(fault) for fault in self._tiles.add(leaf))
@@ -223,14 +230,14 @@ class Pass:
         what = f"the stored entries do not lead to its signed root{span}"
         yield TreeFault(where, what, Kind.REWRITTEN, root.hex(), derived.hex())
 
-    def _changed(self, row: Entry, leaf: bytes, remembered: bytes) -> Iterator[Fault]:
+    def _changed(self, row: Stored, leaf: bytes, remembered: bytes) -> Iterator[Fault]:
         """An entry that is not the one the signer hashed, by the signer's own list of hashes."""
         if leaf == remembered or not self._list_is_true():
             return
-        consistent = leaf == bytes(row.leaf_hash)
+        consistent = leaf == row.leaf_hash
         kind = Kind.REWRITTEN if consistent else Kind.DAMAGED
         how = "was rewritten together with its hash" if consistent else "was changed"
-        yield TreeFault(f"entry {row.index}", f"{how} after it was signed", kind, remembered.hex(), leaf.hex())
+        yield TreeFault(f"entry {row.place}", f"{how} after it was signed", kind, remembered.hex(), leaf.hex())
 
     def _list_is_true(self) -> bool:
         """Whether the signer's list leads to its signed head. Where it is damaged or out of reach there is none."""
@@ -255,19 +262,19 @@ def _told(fault: TileFault) -> TreeFault:
     return TreeFault(fault.where, what, Kind.DAMAGED, fault.expected, fault.found)
 
 
-def _form_faults(rows: list[Entry]) -> Iterator[Fault]:
+def _form_faults(rows: list[Stored]) -> Iterator[Fault]:
     """What the entries show by themselves, without the key that opens their values."""
     for row in rows:
-        where, data = f"entry {row.index}", bytes(row.entry)
+        where, data = f"entry {row.place}", row.entry
         try:
-            parsed = parse_entry(data)
+            parsed = read_entry(data)
         except EntryError as problem:
             yield TreeFault(where, f"is not an entry: {problem}")
             continue
-        stated, found = bytes(row.leaf_hash).hex(), leaf_hash(data).hex()
+        stated, found = row.leaf_hash.hex(), leaf_hash(data).hex()
         if stated != found:
             yield TreeFault(where, "does not have the hash it was sequenced with", Kind.DAMAGED, stated, found)
-        if parsed.origin != settings.SANAD_ORIGIN or parsed.event_id != row.event_id.hex:
+        if parsed.origin != settings.SANAD_ORIGIN or parsed.event_id != row.event_id.replace("-", ""):
             yield TreeFault(where, "is not the entry of its event")
 
 

@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from accounts.permissions import NotNow, Refused, require, require_compartment
+from accounts.permissions import NotNow, require, require_compartment
 from custody import seal
 from custody.engine import SYSTEM, Subject, acting, record
 from custody.readings import record_reading
@@ -27,6 +27,7 @@ from evidence.fixity import Finding, find
 from evidence.guard import changed, require_unnamed
 from evidence.media_types import chosen, disagree, is_text, kind_of
 from evidence.models import Accession, Derivative, FixityCheck, Item
+from evidence.standing import standing
 from evidence.vocabulary import FixityOutcome, Kind, Precision
 from ledger.entry import canonical
 
@@ -135,7 +136,7 @@ def describe_item(
     where a text names a witness.
     """
     with acting():
-        item = _standing(by, "item.describe", accession, lock=True)
+        item = standing(by, "item.describe", lock=True, accession=accession)
         if version is not None and version != version_of(item):
             raise NotNow(_("Somebody described this item meanwhile. Nothing of yours was saved yet."))
         before = described(item)
@@ -178,7 +179,7 @@ def place_from_device(*, by: User, at: datetime, accession: str, precision: str)
     Raises NotVisible, Refused, ValidationError, and NotNow when the device claims no position.
     """
     with acting():
-        item = _standing(by, "item.describe", accession, lock=True)
+        item = standing(by, "item.describe", lock=True, accession=accession)
         found = position(item.claims)
         if found is None:
             raise NotNow(_("The device claims no position."))
@@ -201,7 +202,7 @@ def open_record(*, by: User, at: datetime, accession: str) -> Item:
 def open_content(*, by: User, at: datetime, accession: str) -> Item:
     """Fetch an item to show its content; the event is written before the first byte leaves."""
     with acting():
-        item = _standing(by, "item.view_content", accession)
+        item = standing(by, "item.view_content", accession=accession)
         _record_reading("content", by=by, at=at, item=item)
         return item
 
@@ -209,7 +210,7 @@ def open_content(*, by: User, at: datetime, accession: str) -> Item:
 def open_text(*, by: User, at: datetime, accession: str) -> Item:
     """Fetch an item to show its content as text. Raises NotNow when it is no text."""
     with acting():
-        item = _standing(by, "item.view_content", accession)
+        item = standing(by, "item.view_content", accession=accession)
         if not is_text(item.media_type):
             raise NotNow(_("This item is not text. Open or download it instead."))
         _record_reading("text", by=by, at=at, item=item)
@@ -229,7 +230,7 @@ def open_receipt(*, by: User, at: datetime, accession: str) -> Item:
 def open_preview(*, by: User, at: datetime, accession: str) -> Derivative:
     """Fetch the preview of an item's content. Raises NotVisible when there is none."""
     with acting():
-        item = _standing(by, "item.view_content", accession)
+        item = standing(by, "item.view_content", accession=accession)
         preview = require(
             by, "derivative.view", Derivative.objects.select_related("blob"), item=item, purpose="preview"
         )
@@ -240,7 +241,7 @@ def open_preview(*, by: User, at: datetime, accession: str) -> Derivative:
 def download_item(*, by: User, at: datetime, accession: str) -> Item:
     """Fetch an item to hand its bytes out as a file: each download is an event of its own."""
     with acting():
-        item = _standing(by, "item.download", accession)
+        item = standing(by, "item.download", lock=True, accession=accession)
         record(
             Type.DOWNLOAD,
             by=by,
@@ -263,9 +264,14 @@ def verify_item(*, by: User, at: datetime, accession: str) -> FixityCheck:
 
 
 def record_finding(*, by: User, at: datetime, accession: str, finding: Finding) -> FixityCheck:
-    """Write down what evidence.fixity.find found: the fixity check and its custody event, good or bad."""
+    """Write down what evidence.fixity.find found: the fixity check and its custody event, good or bad.
+
+    What was found of bytes that were erased meanwhile is not written down: the tombstone is tested in their place.
+    """
     with acting():
         item = require(by, "item.verify", Item.objects.all(), lock=True, accession=accession)
+        if item.erased_at is not None:
+            finding = find(item)
         event_id = record(
             Type.VERIFY,
             by=by,
@@ -389,16 +395,6 @@ def clean_name(name: str) -> str:
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     kept = "".join(character for character in last if unicodedata.category(character) not in _NO_NAME)
     return kept[:LONGEST_NAME].strip() or "unnamed"
-
-
-def _standing(by: User, permission: str, accession: str, *, lock: bool = False) -> Item:
-    """Fetch an item that was not erased. Raises NotVisible, Refused, and NotNow where only the tombstone is left."""
-    try:
-        return require(by, permission, Item.objects.select_related("blob"), lock=lock, accession=accession)
-    except Refused as refused:
-        if isinstance(refused.obj, Item) and refused.obj.erased_at is not None:
-            raise NotNow(_("This item was erased. Its page says when, and on what ground.")) from None
-        raise
 
 
 def _describe(item: Item, changes: Mapping[str, Any]) -> None:

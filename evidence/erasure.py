@@ -2,7 +2,8 @@
 
 1. An erasure is of bytes: every item of the compartment with the very same bytes is erased with the one asked for.
 2. The second person holds a role that decides and is not the one who asked. Nobody erases what somebody relies on:
-   exhibits, bundles under way and consents object, each in words.
+   exhibits, bundles under way and consents object, each in words; they are asked once the items are locked, as whoever
+   attaches something locks them, too (evidence.standing).
 3. The act destroys content keys, the item's key with every salt and value under it, the description and what other apps
    hold of it, and appends `sanad/erasure`, which names what is gone and holds none of it.
 4. Ciphertext, journals and the database's own leftovers are cleared after the commit, again and again until it is done:
@@ -27,6 +28,7 @@ from evidence import jobs
 from evidence.erasure_parts import Taken, parts
 from evidence.guard import require_unnamed
 from evidence.models import Accession, Blob, Derivative, Erasure, FixityCheck, Item
+from evidence.standing import standing
 from evidence.tombstone import CLEARED, empty
 from evidence.vocabulary import ErasureState
 
@@ -40,12 +42,14 @@ def request_erasure(*, by: User, at: datetime, accession: str, ground: str, reas
     Raises NotVisible, Refused, ValidationError naming the field, NotNow with every objection.
     """
     with acting():
-        item = require(by, "item.request_erasure", Item.objects.all(), lock=True, accession=accession)
+        item = standing(by, "item.request_erasure", accession=accession)
+        items = copies(item, lock=True)
+        if item not in items:
+            raise NotNow(_("This item was erased. Its page says when, and on what ground."))
         if Erasure.objects.filter(item=item, state=ErasureState.WAITING, expires_at__gt=at).exists():
             raise NotNow(_("Somebody asked for this already; it waits for a second person."))
         for stale in Erasure.objects.filter(item=item, state=ErasureState.WAITING):
             _close(stale, ErasureState.WITHDRAWN, by=SYSTEM, at=at, decision="expired")
-        items = copies(item, lock=True)
         _must_be_free(items, at)
         erasure = Erasure(
             item=item,
@@ -87,7 +91,7 @@ def approve_erasure(*, by: User, at: datetime, erasure_id: UUID) -> Erasure:
     """Decide, as a second person, that it is erased, and erase it: from the commit on nobody can open it again.
 
     Raises NotVisible, Refused (also for one's own request), NotNow: it expired, copies came or went since, who asked
-    may no longer ask, somebody relies on an item, or recorded values do not open.
+    may no longer ask, the request is not signed yet, somebody relies on an item, or recorded values do not open.
     """
     with acting():
         erasure = require(by, "erasure.decide", Erasure.objects.select_related("item"), lock=True, pk=erasure_id)
@@ -100,6 +104,8 @@ def approve_erasure(*, by: User, at: datetime, erasure_id: UUID) -> Erasure:
             raise NotNow(_("The person who asked may no longer ask for this. Somebody else has to ask anew."))
         # Whoever receives the same bytes meanwhile waits here, and finds nothing to be a duplicate of.
         Accession.objects.select_for_update().get(pk=erasure.item.compartment_id)
+        if not erasing.is_signed(erasure.id):
+            raise NotNow(_("The ledger has not signed the request yet. Try again in a few seconds."))
         items = copies(erasure.item, lock=True)
         if [one.accession for one in items] != erasure.accessions:
             raise NotNow(_("Since the request, a copy of the same bytes came or went. Ask anew."))
@@ -107,10 +113,8 @@ def approve_erasure(*, by: User, at: datetime, erasure_id: UUID) -> Erasure:
         taken = _taken(items, by, at)
         content = [_content(item) for item in items]
         try:
-            destroyed = erasing.destroy(
-                [item.id for item in items] + [subject.id for subject in taken.keyed],
-                keeper=erasure.id,
-                also=taken.values,
+            planned = erasing.plan(
+                [item.id for item in items] + [subject.id for subject in taken.keyed], also=taken.values
             )
         except SealBroken:
             raise NotNow(
@@ -118,7 +122,8 @@ def approve_erasure(*, by: User, at: datetime, erasure_id: UUID) -> Erasure:
             ) from None
         for item in items:
             _clear(item, at)
-        for part in erasing.in_parts(destroyed, content):
+        # Recorded first: the database destroys nothing unless this and the request stand in the ledger.
+        for part in erasing.in_parts(planned.destroyed, content):
             _record(
                 Type.ERASE,
                 erasure,
@@ -129,6 +134,7 @@ def approve_erasure(*, by: User, at: datetime, erasure_id: UUID) -> Erasure:
                 erased=part,
                 to={"ground": erasure.ground, "requested_by": str(erasure.requested_by_id), "approved_by": str(by.id)},
             )
+        erasing.carry_out(planned, erasure=erasure.id)
         erasure.state, erasure.decided_by, erasure.decided_at = ErasureState.DONE, by, at
         erasure.objects_left = sorted({*taken.addresses, *(blob for one in content for blob in one.blobs)})
         erasure.save()

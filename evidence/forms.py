@@ -144,7 +144,7 @@ class BulkDescribeForm(forms.Form):
 class ErasureForm(forms.ModelForm[Erasure]):
     """On what ground something shall be erased, and why."""
 
-    ground = forms.ChoiceField(label=_("ground"), choices=ErasureGround.choices, widget=forms.RadioSelect)
+    ground = forms.ChoiceField(label=_("Ground"), choices=ErasureGround.choices, widget=forms.RadioSelect)
 
     class Meta:
         model = Erasure

@@ -9,7 +9,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from psycopg.errors import Diagnostic
 
@@ -37,32 +39,46 @@ def clear(erasure: Erasure) -> None:
 def scrub_tables(*, rewrite: bool = False) -> list[str]:
     """VACUUM and ANALYZE every table an erasure writes in, outside any transaction. Returns their names.
 
-    The role must own tables and database, or be a member of pg_maintain. Raises NotScrubbed when it is not: PostgreSQL
-    itself only warns, and passes over the table.
+    A session of its own, in the role for this and nothing else: whoever may VACUUM a table may also lock it, and the
+    ledger with it. The role must own tables and database, or be a member of pg_maintain. Raises NotScrubbed when it is
+    not: PostgreSQL itself only warns, and passes over the table.
     """
     own = [model._meta.db_table for model in (Item, Blob, Derivative, FixityCheck)]
     tables = [*CUSTODY_TABLES, *own, *(table for part in parts() for table in part.tables)]
     options = "FULL, ANALYZE" if rewrite else "ANALYZE"
-    with _no_warning(), connection.cursor() as cursor:
+    with _cleaner() as session, _no_warning(session), session.cursor() as cursor:
         for table in tables:
-            cursor.execute(f"VACUUM ({options}) {connection.ops.quote_name(table)}")
+            cursor.execute(f"VACUUM ({options}) {session.ops.quote_name(table)}")
         cursor.execute(f"VACUUM {'(FULL) ' if rewrite else ''}{STATISTICS}")
     return [*tables, STATISTICS]
 
 
 @contextmanager
-def _no_warning() -> Iterator[None]:
-    connection.ensure_connection()
+def _cleaner() -> Iterator[Any]:
+    """The same database as ever, as the cleaner."""
+    session = connection.copy()
+    account = settings.SANAD_CLEANER_DATABASE
+    session.settings_dict |= {key: account.get(key) or "" for key in ("USER", "PASSWORD", "HOST", "PORT")}
+    session.settings_dict["OPTIONS"] = account.get("OPTIONS") or {}
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+@contextmanager
+def _no_warning(session: Any) -> Iterator[None]:
+    session.ensure_connection()
     warnings: list[str] = []
 
     def heard(notice: Diagnostic) -> None:
         if notice.severity_nonlocalized == "WARNING":
             warnings.append(notice.message_primary or "")
 
-    connection.connection.add_notice_handler(heard)
+    session.connection.add_notice_handler(heard)
     try:
         yield
     finally:
-        connection.connection.remove_notice_handler(heard)
+        session.connection.remove_notice_handler(heard)
     if warnings:
         raise NotScrubbed("; ".join(warnings))

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.forms import absorb
 from accounts.panels import panels
-from accounts.permissions import NotNow, allowed, compartments, permitted, require, require_anywhere
+from accounts.permissions import NotNow, allowed, anywhere, compartments, permitted, require, require_anywhere
 from accounts.requests import person
 from custody.story import story
 from evidence import actions, blobs, listing, queries, text
@@ -62,6 +62,7 @@ def library(request: HttpRequest) -> HttpResponse:
         "table_url": listing.mark_url(filters, request.path, view="table"),
         "bulk": BulkDescribeForm() if describable else None,
         "may_receive": compartments(user, "item.receive").exists(),
+        "sees_erasures": anywhere(user, "erasure.view"),
         "empty": not found.items,
         "narrowed": bool(filters.chosen or filters.q),
     }

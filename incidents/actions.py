@@ -18,6 +18,7 @@ from custody.vocabulary import Type
 from evidence.dates import parse
 from evidence.guard import changed, require_unnamed
 from evidence.models import Item
+from evidence.standing import standing
 from incidents.description import ASSESSED, DESCRIBED, TEXTS, assessed, described
 from incidents.models import Incident, IncidentNumber, Link, ViolationCategory
 from incidents.state import require_not_closed, require_transition
@@ -161,7 +162,7 @@ def tag_item(
     """
     with acting():
         incident = require(by, "incident.link", Incident.objects.all(), lock=True, pk=incident.pk)
-        item = require(by, "item.view_content", Item.objects.all(), pk=item.pk)
+        item = standing(by, "item.view_content", lock=True, pk=item.pk)
         require_not_closed(incident)
         if item.compartment_id != incident.compartment_id:
             raise ValidationError({"incident": _("The item and the incident lie in different compartments.")})

@@ -132,6 +132,7 @@ def accept(
                 idempotency_key=idempotency_key,
                 purpose=purpose,
             )
+            require_intake(by, at, intake.pk)  # again: an erasure that emptied it meanwhile had the counter until now
             if item.blob_id == received.blob_id:
                 tag_item(by=by, at=at, item=item, incident=intake.incident, **announced.assessment)
             else:

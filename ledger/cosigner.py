@@ -7,7 +7,9 @@ and `--checkpoint FILE` does the same by file, for a machine without network.
 
 1. It signs a head only if it is signed by the log's key and grows, provably, out of the head it signed last.
 2. What it signed is on the disk before the answer leaves. One request at a time: there is no window for two heads.
-3. A log that shows it another past is refused, and what it showed is kept: the evidence of the fork.
+3. A log that shows it another past is refused, and what it showed is kept: the evidence of the fork. A proof that is
+   none shows nothing: anybody can send the log's public heads again, and leaves nothing here.
+4. A key of the log may be bound to the sizes that it signs: one that was retired, or stolen, moves nothing any more.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import re
 import secrets
 import threading
@@ -24,8 +25,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ledger import contradiction
 from ledger.checkpoint import Checkpoint, CheckpointError, parse_checkpoint
 from ledger.cosignature import COSIGNATURE
+from ledger.durable import write_durably
 from ledger.merkle import MAX_SIZE, ProofError, empty_root, verify_consistency
 from ledger.note import (
     MAX_NOTE_BYTES,
@@ -46,11 +49,12 @@ except ImportError:  # Windows has no such lock: there the partner uses a small 
 
 MAX_PROOF_LINES = 63
 MAX_BODY = MAX_NOTE_BYTES + 4096
-KEPT_REFUSALS = 64  # files of evidence; only who holds the log's key can cause one
+MOST_TOLD = 1000  # heads without a proof that are told of: each once, whoever sends them again
 SIZE_TYPE = "text/x.tlog.size"
 TEXT_TYPE = "text/plain; charset=utf-8"
 
 _OLD = re.compile(r"old (0|[1-9][0-9]{0,18})\Z")
+_SIZES = re.compile(r"(0|[1-9][0-9]{0,18})-(0|[1-9][0-9]{0,18})?\Z")
 
 
 class CosignerProblem(Exception):
@@ -82,6 +86,35 @@ class Request:
     old: int
     proof: Sequence[bytes]
     note: str
+
+
+@dataclass(frozen=True)
+class LogKey:
+    """A key of a log, and the sizes of the heads that it signs: from `first` to `last`, both included, or no end."""
+
+    verifier: Ed25519Verifier
+    first: int = 0
+    last: int | None = None
+
+    def may_sign(self, size: int) -> bool:
+        return self.first <= size and (self.last is None or size <= self.last)
+
+    def __str__(self) -> str:
+        if self.last is None and not self.first:
+            return self.verifier.vkey
+        return f"{self.verifier.vkey} {self.first}-{'' if self.last is None else self.last}"
+
+
+def decode_log_key(text: str) -> LogKey:
+    """A log's key as it is written: VKEY, or VKEY FIRST-LAST, or VKEY FIRST-. Raises NoteError."""
+    vkey, _, sizes = text.strip().partition(" ")
+    if not sizes:
+        return LogKey(decode_vkey(vkey))
+    match = _SIZES.match(sizes.strip())
+    first, last = (int(match[1]), int(match[2]) if match[2] else None) if match else (0, -1)
+    if last is not None and last < first:
+        raise NoteError("the sizes that a key signs are written FIRST-LAST or FIRST-, in entries")
+    return LogKey(decode_vkey(vkey), first, last)
 
 
 class RequestError(ValueError):
@@ -150,7 +183,7 @@ class Memory:
             if stored["version"] != 1:
                 raise ValueError
             self.held = {origin: self._head(origin, note) for origin, note in stored["heads"].items()}
-            self.vkey, self.logs = str(stored["vkey"]), [decode_vkey(vkey).vkey for vkey in stored["logs"]]
+            self.vkey, self.logs = str(stored["vkey"]), [str(decode_log_key(key)) for key in stored["logs"]]
         except (ValueError, KeyError, TypeError, AttributeError):
             raise CosignerProblem(f"{self.path} is not the state of a cosigner; a guess is never made.") from None
 
@@ -166,7 +199,7 @@ class Memory:
         logs = self.logs if logs is None else list(logs)
         heads = {origin: head.note for origin, head in sorted(held.items())}
         state = {"version": 1, "vkey": vkey, "logs": logs, "heads": heads}
-        write_durably(self.path, (json.dumps(state, ensure_ascii=False, indent=1) + "\n").encode(), 0o644)
+        write_durably(self.path, (json.dumps(state, ensure_ascii=False, indent=1) + "\n").encode(), mode=0o644)
         self.vkey, self.held, self.logs = vkey, held, logs
 
     def close(self) -> None:
@@ -180,14 +213,15 @@ class Cosigner:
         self,
         memory: Memory,
         signer: CosignatureSigner,
-        logs: Sequence[Ed25519Verifier],
+        logs: Sequence[LogKey],
         *,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._memory, self._signer, self._tell = memory, signer, tell
-        self._keys: dict[str, list[Ed25519Verifier]] = {}
+        self._keys: dict[str, list[LogKey]] = {}
         for log in logs:
-            self._keys.setdefault(log.name, []).append(log)
+            self._keys.setdefault(log.verifier.name, []).append(log)
+        self._unproven: set[tuple[str, int, bytes]] = set()
         self._turn = threading.Lock()
 
     def add_checkpoint(self, body: bytes) -> Answer:
@@ -202,7 +236,8 @@ class Cosigner:
         if keys is None:
             return Answer(404, "this log is not known here\n")
         try:
-            signed_by = open_note(request.note, keys).signed_by
+            may_sign = [key.verifier for key in keys if key.may_sign(checkpoint.size)]
+            signed_by = open_note(request.note, may_sign).signed_by
         except NoteError as problem:
             return Answer(403, f"{problem}\n")
         if request.old > checkpoint.size:
@@ -215,17 +250,21 @@ class Cosigner:
     ) -> Answer:
         held = self._memory.held.get(checkpoint.origin)
         size = held.size if held else 0
+        # Kept and shown: the text and the log's own signatures, and nothing that somebody else put under them.
+        lines = [sig for sig in split_note(request.note)[1] if (sig.name, sig.key_id) in signed_by]
+        own = "".join(f"— {sig.name} {to_base64(sig.key_id + sig.signature)}\n" for sig in lines)
+        how = contradiction.contradicts(size, held.root if held else empty_root(), checkpoint, request.proof)
+        if how:  # whatever size the request begins from
+            self._keep_evidence(held, checkpoint, f"{text}\n{own}", request.proof, how)
         if request.old != size:
             return Answer(409, f"{size}\n", SIZE_TYPE)
         try:
             _require_growth(held, checkpoint, request.proof)
         except ProofError as problem:
-            self._keep_evidence(held, request, checkpoint, str(problem))
+            if not how:
+                self._tell_once(checkpoint, size, str(problem))
             return Answer(422, f"{problem}\n")
         line = signature_line(text, self._signer)
-        # Kept and shown: the text, the log's own signatures, and this cosignature.
-        lines = [sig for sig in split_note(request.note)[1] if (sig.name, sig.key_id) in signed_by]
-        own = "".join(f"— {sig.name} {to_base64(sig.key_id + sig.signature)}\n" for sig in lines)
         head = Held(checkpoint.size, checkpoint.root, f"{text}\n{own}{line}")
         try:
             self._memory.keep(self._signer.vkey, {**self._memory.held, checkpoint.origin: head})
@@ -241,26 +280,32 @@ class Cosigner:
                 return Answer(200, held.note)
         return Answer(404, "no checkpoint of such a log was cosigned here\n")
 
-    def _keep_evidence(self, held: Held | None, request: Request, checkpoint: Checkpoint, why: str) -> None:
-        """A head under the log's own key that does not grow out of the one held: the log has two pasts, or sent a bad
-        proof. Both heads and the proof are kept, for people."""
-        size = held.size if held else 0
-        self._tell(
-            f"REFUSED {checkpoint.origin}: a signed head of {checkpoint.size} entries does not continue the cosigned "
-            f"one of {size} ({why})"
-        )
+    def _keep_evidence(
+        self, held: Held | None, checkpoint: Checkpoint, note: str, proof: Sequence[bytes], how: str
+    ) -> None:
+        """The log's own key signed a past in which the held head never was: both are kept, for people."""
         folder = Path(f"{self._memory.path}.refused")
-        body = format_request(request.old, request.proof, request.note)
-        text = (
-            f"{why}\n\nThe head that was cosigned here:\n\n{held.note if held else 'none'}\nWhat was refused:\n\n{body}"
-        )
-        name = hashlib.sha256(text.encode()).hexdigest()[:16]
+        own = held.note if held else "none\n"
         try:
-            folder.mkdir(exist_ok=True, mode=0o700)
-            if len(list(folder.iterdir())) < KEPT_REFUSALS:
-                write_durably(folder / f"{checkpoint.size}-{name}.txt", text.encode(), 0o600)
+            new = contradiction.keep(folder, how=how, held=own, checkpoint=checkpoint, note=note, proof=proof)
         except OSError as problem:
             self._tell(f"the evidence cannot be written: {problem}")
+            new = True
+        if new:
+            self._tell(
+                f"REFUSED {checkpoint.origin}: a signed head of {checkpoint.size} entries contradicts the cosigned one "
+                f"of {held.size if held else 0}: {how}"
+            )
+
+    def _tell_once(self, checkpoint: Checkpoint, size: int, why: str) -> None:
+        """Whoever sent it: a head without a proof accuses nobody."""
+        head = (checkpoint.origin, checkpoint.size, checkpoint.root)
+        if head not in self._unproven and len(self._unproven) < MOST_TOLD:
+            self._unproven.add(head)
+            self._tell(
+                f"not cosigned: a head of {checkpoint.size} entries of {checkpoint.origin} came without a proof that "
+                f"it continues the one of {size} ({why})"
+            )
 
 
 def _require_growth(held: Held | None, checkpoint: Checkpoint, proof: Sequence[bytes]) -> None:
@@ -298,7 +343,7 @@ def load(state: Path, key: Path, name: str | None) -> tuple[Memory, CosignatureS
         signer = CosignatureSigner(name or f"cosigner-{secrets.token_hex(4)}", seed, _now)
         memory.keep(signer.vkey, {})
         secret = to_base64(bytes([COSIGNATURE]) + seed)
-        write_durably(key, f"PRIVATE+KEY+{signer.name}+{signer.key_id.hex()}+{secret}\n".encode(), 0o600)
+        write_durably(key, f"PRIVATE+KEY+{signer.name}+{signer.key_id.hex()}+{secret}\n".encode())
     if name is not None and name != signer.name:
         raise CosignerProblem(f"the key {key.name} is that of {signer.name}, not of {name}.")
     return memory, signer
@@ -317,20 +362,3 @@ def _read_key(path: Path) -> CosignatureSigner:
 
 def _now() -> int:
     return int(time.time())
-
-
-def write_durably(path: Path, data: bytes, mode: int) -> None:
-    """Replace a file as a whole; when this returns it is on the disk. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)  # noqa: PTH105
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -21,8 +21,18 @@ from pathlib import Path
 from typing import Any
 
 from ledger import ed25519
-from ledger.cosigner import MAX_BODY, SIZE_TYPE, Answer, Cosigner, CosignerProblem, load
-from ledger.note import Ed25519Verifier, NoteError, decode_vkey, fingerprint
+from ledger.cosigner import (
+    MAX_BODY,
+    SIZE_TYPE,
+    Answer,
+    Cosigner,
+    CosignerProblem,
+    Held,
+    LogKey,
+    decode_log_key,
+    load,
+)
+from ledger.note import NoteError, fingerprint, open_note
 
 CONNECTION_SECONDS = 20.0
 IDLE_SECONDS = 10.0
@@ -156,7 +166,10 @@ def main(argv: Sequence[str]) -> int:
         "--key", type=Path, help="the private key, made on first use (default: the state's name + .key)"
     )
     parser.add_argument("--name", help="the cosigner's name, chosen on first use, such as bar.example/cosigner")
-    parser.add_argument("--log", action="append", default=[], metavar="VKEY", help="a key of a log; is remembered")
+    sizes = "VKEY, or 'VKEY FIRST-LAST' for one that signs heads of these sizes"
+    parser.add_argument(
+        "--log", action="append", default=[], metavar="KEY", help=f"a key of a log; is remembered. {sizes}"
+    )
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--listen", metavar="HOST:PORT", type=_address, help="serve HTTP there, for a proxy with TLS")
     how.add_argument("--checkpoint", type=Path, metavar="FILE", help="cosign one checkpoint, or a whole request file")
@@ -166,33 +179,43 @@ def main(argv: Sequence[str]) -> int:
     except SystemExit as ended:
         return USAGE if ended.code else DONE
     try:
-        logs = [decode_vkey(vkey.strip()) for vkey in options.log]
+        logs = [decode_log_key(key) for key in options.log]
         return _serve(options, logs) if options.listen else _once(options, logs)
     except (CosignerProblem, NoteError, OSError, UnicodeError) as problem:
         print(f"cosigner: {problem}", file=sys.stderr)
         return USAGE
 
 
-def _cosigner(options: argparse.Namespace, given: list[Ed25519Verifier]) -> Cosigner:
+def _cosigner(options: argparse.Namespace, given: list[LogKey]) -> Cosigner:
     """The cosigner of the command line. Logs that are given take the place of those remembered."""
     key = options.key or Path(f"{options.state}.key")
     memory, signer = load(options.state, key, options.name)
     if given:
-        memory.keep(signer.vkey, memory.held, [log.vkey for log in given])
-    logs = [decode_vkey(vkey) for vkey in memory.logs]
+        memory.keep(signer.vkey, memory.held, [str(log) for log in given])
+    logs = [decode_log_key(key) for key in memory.logs]
     if not logs:
         raise CosignerProblem("it knows no log yet; give the key of each with --log.")
     say(f"the key of this cosigner is {signer.vkey}")
     say(f"its fingerprint is {fingerprint(signer.vkey)}")
-    for log in logs:
-        held = memory.held.get(log.name)
-        say(f"log {log.name}: {f'cosigned up to {held.size} entries' if held else 'nothing cosigned yet'}")
+    for name in dict.fromkeys(log.verifier.name for log in logs):
+        held = memory.held.get(name)
+        say(f"log {name}: {f'cosigned up to {held.size} entries' if held else 'nothing cosigned yet'}")
+        if held is not None and not _vouched(held, [log for log in logs if log.verifier.name == name]):
+            say(f"log {name}: NO KEY that may sign a head of {held.size} entries has signed the one cosigned last")
     if not ed25519.NATIVE:
         say("PyPI cryptography is not installed: signing is slower, and who shares this machine may time it.")
     return Cosigner(memory, signer, logs, tell=say)
 
 
-def _once(options: argparse.Namespace, logs: list[Ed25519Verifier]) -> int:
+def _vouched(held: Held, keys: Sequence[LogKey]) -> bool:
+    """Whether the head cosigned last is one that these keys may sign: else somebody moved it with a key gone by."""
+    try:
+        return bool(open_note(held.note, [key.verifier for key in keys if key.may_sign(held.size)]).signed_by)
+    except NoteError:
+        return False
+
+
+def _once(options: argparse.Namespace, logs: list[LogKey]) -> int:
     """Cosign one request from files; the cosigned checkpoint goes to stdout."""
     with options.checkpoint.open("rb") as file:
         body = file.read(MAX_BODY + 1)
@@ -211,7 +234,7 @@ def _once(options: argparse.Namespace, logs: list[Ed25519Verifier]) -> int:
     return REFUSED
 
 
-def _serve(options: argparse.Namespace, logs: list[Ed25519Verifier]) -> int:
+def _serve(options: argparse.Namespace, logs: list[LogKey]) -> int:
     cosigner = _cosigner(options, logs)
     server = Server(options.listen, cosigner)
     say(f"listening on {options.listen[0]}:{server.server_port}")

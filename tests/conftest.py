@@ -72,6 +72,16 @@ def key_of_the_ledger(db: None) -> None:
     sign_head()
 
 
+@pytest.fixture
+def every_head_is_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Partners are shown heartbeats alone, which are five minutes apart: here each signature is one."""
+    from datetime import timedelta
+
+    from custody import signer
+
+    monkeypatch.setattr(signer, "HEARTBEAT", timedelta(microseconds=10))
+
+
 @pytest.fixture(autouse=True)
 def _no_memory_between_tests() -> Iterator[None]:
     """Throttles count in the cache; the signer remembers heads that the end of a test takes back."""

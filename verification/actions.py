@@ -196,7 +196,7 @@ def verify_next(*, at: datetime, run_id: UUID) -> bool:
         if held.state != State.RUNNING or held.cursor != run.cursor:
             return False
         check = record_finding(by=run.requested_by, at=at, accession=item.accession, finding=finding)
-        RunResult.objects.create(
+        result = RunResult.objects.create(
             run=held,
             item=item,
             accession=item.accession,
@@ -205,7 +205,7 @@ def verify_next(*, at: datetime, run_id: UUID) -> bool:
             at=at,
             check_id=check.id,
         )
-        held.cursor, held.done, held.failed = item.pk, held.done + 1, held.failed + (not finding.good)
+        held.cursor, held.done, held.failed = item.pk, held.done + 1, held.failed + (not result.good)
         held.save(update_fields=["cursor", "done", "failed"])
     return True
 

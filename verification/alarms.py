@@ -44,6 +44,10 @@ MEANINGS = {
         _("A value beside the ledger is not what was recorded"),
         _("The ledger is whole, and heads are signed. A row or a sealed value beside it was changed or is gone."),
     ),
+    Kind.QUARANTINED: (
+        _("Events are kept out of the ledger"),
+        _("They are not as this archive records them: somebody put them in, or changed them while they waited."),
+    ),
     Kind.BROKEN: (
         _("The ledger is not what was signed"),
         _("The log of the process says more."),
@@ -65,7 +69,7 @@ class ToldAlarm:
     @property
     def signs(self) -> bool:
         """Whether heads are signed all the same."""
-        return self.alarm.kind == Kind.VALUES
+        return self.alarm.kind in (Kind.VALUES, Kind.QUARANTINED)
 
 
 def told(alarms: Sequence[Alarm]) -> Sequence[ToldAlarm]:

@@ -12,15 +12,16 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from accounts.models import Compartment, Grant, User
-from accounts.permissions import NotNow, permitted, require, require_compartment, rules
+from accounts.models import Compartment, User
+from accounts.permissions import NotNow, permitted, require, require_compartment
 from custody import seal
 from custody.engine import Subject, acting, record
 from custody.readings import record_reading
 from custody.vocabulary import Type
-from evidence.dates import parse
 from evidence.models import Item
+from evidence.standing import hold
 from witnesses.agreements import record_consent, withdraw_consent
+from witnesses.describing import describe, refuse_unknown
 from witnesses.identity import RealIdentity
 from witnesses.models import Numbering, Recording, Testimony, TestimonyRevision, Witness, text_label
 from witnesses.particulars import TESTIMONY, WITNESS, as_values
@@ -30,7 +31,6 @@ from witnesses.vault import (
     find_spoken_before,
     open_identity,
     record_identity,
-    require_unnamed,
     revise_identity,
 )
 from witnesses.vocabulary import Status
@@ -83,7 +83,7 @@ def describe_witness(*, by: User, at: datetime, witness_id: UUID, changes: Mappi
     with acting():
         witness = require(by, "witness.describe", Witness.objects.all(), lock=True, pk=witness_id)
         before = as_values(witness, WITNESS)
-        _refuse_unknown(changes, WITNESS)
+        refuse_unknown(changes, WITNESS)
         for name, value in changes.items():
             setattr(witness, name, sorted(set(value)) if name == "vulnerabilities" else value)
         witness.full_clean(validate_unique=False, validate_constraints=False)
@@ -121,7 +121,7 @@ def record_testimony(
         testimony = Testimony(
             compartment=witness.compartment, witness=witness, interviewer=by, recorded_by=by, recorded_at=at
         )
-        _describe(testimony, particulars)
+        describe(testimony, particulars)
         text = _checked_text(text)
         testimony.number = f"T-{_next_number(witness.compartment, 'testimonies'):04d}"
         testimony.save()
@@ -151,7 +151,7 @@ def describe_testimony(*, by: User, at: datetime, testimony_id: UUID, changes: M
         testimony = _locked(by, "testimony.describe", testimony_id)
         require_act(testimony, "describe")
         before = as_values(testimony, TESTIMONY)
-        _describe(testimony, changes)
+        describe(testimony, changes)
         _record_change(
             before, as_values(testimony, TESTIMONY), by=by, at=at, row=testimony, subjects=_subjects(testimony)
         )
@@ -232,7 +232,8 @@ def link_recording(*, by: User, at: datetime, testimony_id: UUID, accession: str
         testimony = _locked(by, "testimony.link_recording", testimony_id)
         require_act(testimony, "link_recording")
         items = permitted(by, "item.view_content", Item.objects.filter(compartment_id=testimony.compartment_id))
-        item = items.filter(accession__iexact=accession.strip()).first()
+        found = items.filter(accession__iexact=accession.strip())
+        item = found.select_for_update(of=("self",)).first()  # evidence.standing: why it is locked
         if item is None:
             raise ValidationError({"accession": _("No item in this compartment has this accession number.")})
         if Recording.objects.filter(testimony=testimony, item=item, withdrawn_at__isnull=True).exists():
@@ -253,6 +254,7 @@ def unlink_recording(*, by: User, at: datetime, recording_id: UUID, reason: str)
         require_act(Testimony.objects.select_for_update().get(pk=link.testimony_id), "withdraw_recording")
         if link.withdrawn_at is not None:
             raise NotNow(_("This link was withdrawn already."))
+        hold([link.item_id])
         reason = checked_reason(reason, link.testimony.compartment_id)
         link.withdrawn_by, link.withdrawn_at = by, at
         link.save(update_fields=["withdrawn_by", "withdrawn_at"])
@@ -279,49 +281,6 @@ def _subjects(testimony: Testimony) -> list[Subject]:
 
 def _named(testimony: Testimony) -> dict[str, str]:
     return {"number": testimony.number, "pseudonym": testimony.witness.pseudonym}
-
-
-def _refuse_unknown(changes: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    unknown = [name for name in changes if name not in known]
-    if unknown:
-        raise ValidationError({name: _("This is not a field that can be described.") for name in unknown})
-
-
-def _describe(testimony: Testimony, changes: Mapping[str, Any]) -> None:
-    """Set and check particulars. Raises ValidationError naming every field that is wrong."""
-    _refuse_unknown(changes, TESTIMONY)
-    for name, value in changes.items():
-        setattr(testimony, name, value)
-    errors: dict[str, Any] = {}
-    try:
-        dated = parse(testimony.interview_edtf)
-    except ValidationError as problem:
-        errors["interview_edtf"] = problem.messages
-    else:
-        testimony.interview_edtf = dated.text
-        testimony.interview_earliest, testimony.interview_latest = dated.earliest, dated.latest
-        if dated.earliest is not None and dated.earliest > testimony.recorded_at.date():
-            errors["interview_edtf"] = [_("An interview cannot be recorded before it took place.")]
-    if (testimony.latitude is None) != (testimony.longitude is None):
-        errors["latitude"] = [_("Give both latitude and longitude, or neither.")]
-    elif testimony.latitude is not None and not testimony.precision:
-        errors["precision"] = [_("Say how precise these coordinates are.")]
-    if "interviewer" in changes and testimony.interviewer not in interviewers(testimony.compartment):
-        errors["interviewer"] = [_("Interviewers are people who meet witnesses of this compartment.")]
-    try:
-        testimony.full_clean(exclude=["number", *errors], validate_unique=False, validate_constraints=False)
-    except ValidationError as problem:
-        errors = problem.message_dict | errors
-    if errors:
-        raise ValidationError(errors)
-    require_unnamed(testimony.compartment_id, {name: getattr(testimony, name) for name in TESTIMONY})
-
-
-def interviewers(compartment: Compartment) -> list[User]:
-    """Who may have held an interview: those whose role lets them meet witnesses of the compartment, by name."""
-    roles = rules()["witness.record_testimony"].roles or ()
-    held = Grant.objects.in_force().filter(compartment=compartment, role__in=roles)
-    return list(User.objects.filter(pk__in=held.values("user_id")).order_by("display_name"))
 
 
 def _checked_text(text: str) -> str:
@@ -422,7 +381,6 @@ __all__ = [
     "describe_testimony",
     "describe_witness",
     "find_spoken_before",
-    "interviewers",
     "link_recording",
     "open_identity",
     "open_witness",

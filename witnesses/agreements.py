@@ -114,7 +114,8 @@ def _check(consent: Consent, *, by: User, form_accession: str) -> None:
         errors["guardian"] = [_("This witness is a child: say which guardian agreed.")]
     if form_accession.strip():
         items = permitted(by, "item.view_content", Item.objects.filter(compartment_id=witness.compartment_id))
-        consent.form_item = items.filter(accession__iexact=form_accession.strip()).first()
+        found = items.filter(accession__iexact=form_accession.strip())
+        consent.form_item = found.select_for_update(of=("self",)).first()  # evidence.standing: why it is locked
         if consent.form_item is None:
             errors["form_accession"] = [_("No item in this compartment has this accession number.")]
     try:

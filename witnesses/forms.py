@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.forms import ReasonForm
 from accounts.models import Compartment, User
 from accounts.permissions import compartments
-from witnesses.actions import interviewers
+from witnesses.describing import interviewers
 from witnesses.identity import LONGEST, RealIdentity, checked
 from witnesses.models import Consent, Testimony, Witness
 from witnesses.particulars import CONSENT, TESTIMONY

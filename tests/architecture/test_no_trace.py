@@ -36,12 +36,13 @@ def fingerprint() -> dict[str, str]:
 
 
 def actions_in_the_code() -> set[str]:
-    """Every public function of an app's actions module that takes `at`: acts happen at a moment."""
+    """Every public function of an app's modules of acts that takes `at`: acts happen at a moment."""
     found = set()
-    for app in apps.get_app_configs():
-        if not (Path(app.path) / "actions.py").exists() or Path(app.path).parent != Path(settings.BASE_DIR):
+    places = [(app, name) for app in apps.get_app_configs() for name in ("actions", "bundles")]
+    for app, place in places:
+        if not (Path(app.path) / f"{place}.py").exists() or Path(app.path).parent != Path(settings.BASE_DIR):
             continue
-        module = importlib.import_module(f"{app.name}.actions")
+        module = importlib.import_module(f"{app.name}.{place}")
         for name, member in inspect.getmembers(module, inspect.isfunction):
             own = member.__module__ == module.__name__ and not name.startswith("_")
             if own and "at" in inspect.signature(member).parameters:

@@ -6,7 +6,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import Compartment, Role, User
-from cases import actions
+from cases import actions, bundles
 from cases.models import Bundle, CaseFile, Exhibit
 from evidence import blobs
 from evidence.models import Item
@@ -62,7 +62,7 @@ def make_exhibit(
 def make_bundle(compartment: Compartment | None = None, person: User | None = None) -> Bundle:
     """A bundle that waits for its worker."""
     exhibit = make_exhibit(compartment)
-    return actions.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
+    return bundles.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
 
 
 @url_argument("case_id")
@@ -96,8 +96,8 @@ def zipped() -> blobs.Received:
 def ready_bundle(compartment: Compartment | None = None) -> Bundle:
     """A bundle a worker has finished."""
     bundle = make_bundle(compartment)
-    actions.begin_bundle(bundle_id=bundle.pk)
-    return actions.finish_bundle(at=timezone.now(), bundle_id=bundle.pk, received=zipped(), digest="0" * 64)
+    bundles.begin_bundle(bundle_id=bundle.pk)
+    return bundles.finish_bundle(at=timezone.now(), bundle_id=bundle.pk, received=zipped(), digest="0" * 64)
 
 
 @action_of(actions.open_case)
@@ -164,38 +164,38 @@ def _review() -> Callable[[], Any]:
     )
 
 
-@action_of(actions.request_bundle)
+@action_of(bundles.request_bundle)
 def _request() -> Callable[[], Any]:
     exhibit = make_exhibit()
-    return lambda: actions.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
+    return lambda: bundles.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
 
 
-@action_of(actions.export_outside)
+@action_of(bundles.export_outside)
 def _export() -> Callable[[], Any]:
     exhibit = make_exhibit()
-    return lambda: actions.export_outside(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
+    return lambda: bundles.export_outside(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
 
 
-@action_of(actions.finish_bundle)
+@action_of(bundles.finish_bundle)
 def _finish() -> Callable[[], Any]:
     bundle, received = make_bundle(), zipped()
-    actions.begin_bundle(bundle_id=bundle.pk)
-    return lambda: actions.finish_bundle(at=timezone.now(), bundle_id=bundle.pk, received=received, digest="0" * 64)
+    bundles.begin_bundle(bundle_id=bundle.pk)
+    return lambda: bundles.finish_bundle(at=timezone.now(), bundle_id=bundle.pk, received=received, digest="0" * 64)
 
 
-@action_of(actions.fail_bundle)
+@action_of(bundles.fail_bundle)
 def _fail() -> Callable[[], Any]:
     bundle = make_bundle()
-    return lambda: actions.fail_bundle(at=timezone.now(), bundle_id=bundle.pk, problem="no room")
+    return lambda: bundles.fail_bundle(at=timezone.now(), bundle_id=bundle.pk, problem="no room")
 
 
-@action_of(actions.cancel_bundle)
+@action_of(bundles.cancel_bundle)
 def _cancel() -> Callable[[], Any]:
     bundle = make_bundle()
-    return lambda: actions.cancel_bundle(by=bundle.requested_by, at=timezone.now(), bundle_id=bundle.pk)
+    return lambda: bundles.cancel_bundle(by=bundle.requested_by, at=timezone.now(), bundle_id=bundle.pk)
 
 
-@action_of(actions.download_bundle)
+@action_of(bundles.download_bundle)
 def _download() -> Callable[[], Any]:
     bundle = ready_bundle()
-    return lambda: actions.download_bundle(by=bundle.requested_by, at=timezone.now(), bundle_id=bundle.pk)
+    return lambda: bundles.download_bundle(by=bundle.requested_by, at=timezone.now(), bundle_id=bundle.pk)

@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.permissions import NotNow
-from cases import actions, export
+from cases import actions, bundles, export
 from cases.models import Bundle, Exhibit
 from cases.tasks import build
 from custody.models import Event
@@ -52,7 +52,7 @@ def signed() -> None:
 
 
 def built(exhibit: Exhibit) -> Bundle:
-    bundle = actions.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
+    bundle = bundles.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
     signed()
     build(str(bundle.pk))
     bundle.refresh_from_db()
@@ -106,7 +106,7 @@ def test_what_could_name_a_person_stays_sealed_in_a_bundle(tmp_path: Path) -> No
 
 def test_an_exhibit_added_after_the_request_does_not_slip_into_the_bundle(tmp_path: Path) -> None:
     exhibit = make_exhibit()
-    bundle = actions.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
+    bundle = bundles.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
     late = make_exhibit(case_file=exhibit.case_file)
     signed()
     build(str(bundle.pk))
@@ -118,7 +118,7 @@ def test_an_exhibit_added_after_the_request_does_not_slip_into_the_bundle(tmp_pa
 
 def test_an_exhibit_withdrawn_after_the_request_fails_the_bundle_by_its_number() -> None:
     exhibit = sealed_case()
-    bundle = actions.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
+    bundle = bundles.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
     actions.withdraw_exhibit(by=exhibit.added_by, at=timezone.now(), exhibit_id=exhibit.pk, reason="a mistake")
     signed()
     build(str(bundle.pk))
@@ -134,7 +134,7 @@ def test_a_bundle_tells_nothing_of_witnesses_and_other_cases(tmp_path: Path) -> 
     exhibit = make_exhibit(case_file=ours, item=item)
     make_exhibit(case_file=theirs, item=item)
     make_exhibit(case_file=theirs)
-    actions.export_outside(by=theirs.opened_by, at=timezone.now(), case_id=theirs.pk)
+    bundles.export_outside(by=theirs.opened_by, at=timezone.now(), case_id=theirs.pk)
     folder = unpacked(built(exhibit), None, tmp_path)
     everything = b"".join(path.read_bytes() for path in folder.rglob("*") if path.suffix in (".json", ".txt"))
     told = [str(theirs.pk), *(str(row.item_id) for row in theirs.exhibits.exclude(item=item))]
@@ -155,9 +155,9 @@ def test_a_record_that_was_changed_by_hand_does_not_leave() -> None:
 
 def test_too_many_exhibits_are_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     exhibit = sealed_case()
-    monkeypatch.setattr(actions, "MOST_EXHIBITS", 1)
+    monkeypatch.setattr(bundles, "MOST_EXHIBITS", 1)
     with pytest.raises(NotNow, match="at most 1"):
-        actions.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
+        bundles.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
 
 
 def test_a_bundle_at_rest_is_ciphertext() -> None:
@@ -222,9 +222,9 @@ def test_an_item_verifies_after_it_was_an_exhibit_that_changed_and_left_in_bundl
     by = exhibit.case_file.opened_by
     actions.edit_exhibit(by=by, at=timezone.now(), exhibit_id=exhibit.pk, changes={"relevance": "Shows the road."})
     made = built(exhibit)
-    again = actions.request_bundle(by=by, at=timezone.now(), case_id=exhibit.case_file_id)
-    actions.cancel_bundle(by=by, at=timezone.now(), bundle_id=again.pk)
-    actions.download_bundle(by=made.requested_by, at=timezone.now(), bundle_id=made.pk)
+    again = bundles.request_bundle(by=by, at=timezone.now(), case_id=exhibit.case_file_id)
+    bundles.cancel_bundle(by=by, at=timezone.now(), bundle_id=again.pk)
+    bundles.download_bundle(by=made.requested_by, at=timezone.now(), bundle_id=made.pk)
     signed()
     assert find(exhibit.item).outcome == FixityOutcome.OK
 
@@ -232,18 +232,18 @@ def test_an_item_verifies_after_it_was_an_exhibit_that_changed_and_left_in_bundl
 def test_a_cancelled_bundle_is_not_built() -> None:
     bundle = make_bundle()
     signed()
-    actions.cancel_bundle(by=bundle.requested_by, at=timezone.now(), bundle_id=bundle.pk)
+    bundles.cancel_bundle(by=bundle.requested_by, at=timezone.now(), bundle_id=bundle.pk)
     build(str(bundle.pk))
     bundle.refresh_from_db()
     assert (bundle.state, bundle.blob) == ("cancelled", None)
     with pytest.raises(NotNow):
-        actions.download_bundle(by=bundle.requested_by, at=timezone.now(), bundle_id=bundle.pk)
+        bundles.download_bundle(by=bundle.requested_by, at=timezone.now(), bundle_id=bundle.pk)
 
 
 def test_each_download_is_a_custody_event_of_every_item_in_it() -> None:
     bundle = built(sealed_case())
     for _ in range(2):
-        actions.download_bundle(by=bundle.requested_by, at=timezone.now(), bundle_id=bundle.pk)
+        bundles.download_bundle(by=bundle.requested_by, at=timezone.now(), bundle_id=bundle.pk)
     assert Event.objects.filter(type=Type.EXPORT).count() == 2
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Role
 from accounts.permissions import NotNow, NotVisible, Refused
-from cases import actions
+from cases import actions, bundles
 from cases.models import Exhibit
 from cases.queries import exhibit_row
 from custody.story import story
@@ -111,7 +111,7 @@ def test_a_withdrawn_consent_hides_the_exhibit_and_stops_the_export_at_once() ->
     )
     assert not exhibit_row(case.opened_by, exhibit, timezone.now()).shown
     with pytest.raises(NotNow, match="E-0001: W-0001"):
-        actions.request_bundle(by=case.opened_by, at=timezone.now(), case_id=case.pk)
+        bundles.request_bundle(by=case.opened_by, at=timezone.now(), case_id=case.pk)
     assert not case.bundles.exists()
 
 
@@ -122,7 +122,7 @@ def test_whoever_withdraws_a_consent_is_told_what_already_left_and_to_whom() -> 
     officer = factories.make_user(Role.PROTECTION_OFFICER, item.compartment)
     page = reverse("witnesses:withdraw_consent", args=[given.pk])
     assert case.recipient not in factories.signed_in(officer).get(page).text
-    actions.export_outside(by=case.opened_by, at=timezone.now(), case_id=case.pk)
+    bundles.export_outside(by=case.opened_by, at=timezone.now(), case_id=case.pk)
     told = factories.signed_in(officer).get(page).text
     assert case.recipient in told
     assert item.accession in told

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import timezone
 
-from cases import actions, disclosure, export
+from cases import bundles, disclosure, export
 from cases.disclosure import Preset
 from cases.models import Bundle
 from cases.tasks import build
@@ -134,7 +134,7 @@ def test_the_choice_is_made_in_the_browser_and_told_on_the_page() -> None:
 
 def test_that_something_was_withheld_is_in_the_custody_of_the_bundle() -> None:
     exhibit = make_exhibit()
-    actions.request_bundle(
+    bundles.request_bundle(
         by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id, opened=Preset.NO_AGENTS.fields
     )
     event = Event.objects.filter(type=Type.PACKAGE).get()

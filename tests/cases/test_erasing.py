@@ -5,8 +5,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Role
-from accounts.permissions import NotNow, Refused
-from cases import actions
+from accounts.permissions import NotNow
+from cases import actions, bundles
 from cases.models import Bundle, Exhibit, Review
 from custody.engine import opened
 from custody.models import Event
@@ -50,11 +50,11 @@ def test_an_item_that_became_an_exhibit_after_the_request_is_not_erased_either()
 
 def test_an_item_in_a_bundle_that_is_being_built_waits() -> None:
     exhibit = make_exhibit()
-    bundle = actions.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
+    bundle = bundles.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
     item = withdrawn(exhibit)
     with pytest.raises(NotNow, match="being built"):
         asked(item)
-    actions.cancel_bundle(by=exhibit.added_by, at=timezone.now(), bundle_id=bundle.pk)
+    bundles.cancel_bundle(by=exhibit.added_by, at=timezone.now(), bundle_id=bundle.pk)
     asked(item)
 
 
@@ -109,14 +109,14 @@ def test_an_erased_item_is_tendered_nowhere() -> None:
     item = factories.make_item()
     erased(item)
     case = make_case(item.compartment)
-    with pytest.raises(Refused):
+    with pytest.raises(NotNow, match="was erased"):
         make_exhibit(case_file=case, item=item)
 
 
 def test_both_persons_are_told_what_left_the_archive() -> None:
     bundle = ready_bundle()
     exhibit = Exhibit.objects.get(case_file=bundle.case_file)
-    actions.download_bundle(by=exhibit.added_by, at=timezone.now(), bundle_id=bundle.pk)
+    bundles.download_bundle(by=exhibit.added_by, at=timezone.now(), bundle_id=bundle.pk)
     item = withdrawn(exhibit)
     browser = factories.signed_in(exhibit.added_by)
     page = browser.get(reverse("evidence:request_erasure", args=[item.accession])).content.decode()
@@ -127,8 +127,8 @@ def test_both_persons_are_told_what_left_the_archive() -> None:
 def test_another_item_of_the_same_bundle_stays_whole() -> None:
     exhibit = make_exhibit()
     other = make_exhibit(case_file=exhibit.case_file)
-    bundle = actions.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
-    actions.cancel_bundle(by=exhibit.added_by, at=timezone.now(), bundle_id=bundle.pk)
+    bundle = bundles.request_bundle(by=exhibit.added_by, at=timezone.now(), case_id=exhibit.case_file_id)
+    bundles.cancel_bundle(by=exhibit.added_by, at=timezone.now(), bundle_id=bundle.pk)
     erased(withdrawn(exhibit))
     drain()
     sign_head()

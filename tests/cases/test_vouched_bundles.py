@@ -22,7 +22,7 @@ from tests.custody.authorities import OpensslAuthority, serving
 from tests.custody.test_cosigners import BAR, trust
 from tests.ledger.cosigners import cosigner
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("every_head_is_a_heartbeat")]
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.conf import settings
 from django.db import connection
 
 from custody.engine import SYSTEM, Agent, Subject, acting, record
@@ -22,6 +23,7 @@ GUARDED = (
     "disclosure",
     "tile",
     "pending",
+    "quarantine",
     "subjectkey",
     "cosignature",
     "anchor",
@@ -30,6 +32,23 @@ GUARDED = (
 TILE_OF_THE_LEAVES = (
     "UPDATE custody_tile SET hashes = (SELECT string_agg(leaf_hash, ''::bytea ORDER BY \"index\") FROM custody_entry)"
 )
+_PLANT = """
+    WITH event AS (
+        INSERT INTO custody_event (id, type, outcome, at, agent_id, entry)
+        SELECT id, 'displaying', 'success', '2025-03-10T08:00Z', gen_random_uuid(), convert_to(format(
+            '{"blob":null,"c":{"agent":"%%1$s","subjects":"%%1$s"},"id":"%%2$s","log":"%%3$s","outcome":"success",'
+            '"ts":"2025-03-10T08:00:00.000Z","type":"displaying","v":1}',
+            encode(sha256(id::text::bytea), 'hex'), replace(id::text, '-', ''), %s::text), 'UTF8')
+        FROM (SELECT gen_random_uuid() AS id FROM generate_series(1, %s)) AS made RETURNING id, at
+    ), about AS (
+        INSERT INTO custody_eventsubject (event_id, kind, subject_id, at)
+        SELECT id, 'item', gen_random_uuid(), at FROM event
+    ), value AS (
+        INSERT INTO custody_disclosure (event_id, field, subject_id, sealed)
+        SELECT id, field, gen_random_uuid(), '' FROM event, unnest(ARRAY['agent', 'subjects']) AS field
+    )
+    INSERT INTO custody_pending (event_id, created_at) SELECT id, at FROM event
+"""
 _start = datetime(2025, 3, 10, 8, tzinfo=UTC)
 _minutes = count()
 
@@ -54,6 +73,12 @@ def happen(
             outcome=outcome,
             fields=fields,
         )
+
+
+def plant(events: int) -> None:
+    """So many entries that fit the ledger and wait for their place, quickly; their values open to nobody."""
+    with connection.cursor() as cursor:
+        cursor.execute(_PLANT, [settings.SANAD_ORIGIN, events])
 
 
 def signed_ledger(events: int) -> Checkpoint:

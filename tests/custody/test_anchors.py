@@ -18,6 +18,7 @@ from custody import outside, timestamps
 from custody.anchors import anchor_heads, faults, reaches
 from custody.engine import opened
 from custody.models import Anchor, Checkpoint, Entry, Event
+from custody.scrub import scrub_values
 from custody.sequencer import drain
 from custody.signer import sign_head
 from custody.timestamps import AuthoritiesProblem, Authority, Refused, authorities, in_order, verified
@@ -26,7 +27,7 @@ from custody.vocabulary import Type
 from tests.custody.authorities import OpensslAuthority, serving
 from tests.custody.ledgers import as_owner, happen, signed_ledger
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("every_head_is_a_heartbeat")]
 
 
 @pytest.fixture(scope="module")
@@ -380,3 +381,32 @@ def test_the_worker_asks_every_minute_and_a_broken_file_does_not_stop_the_other(
         trust(url, tsa.root)
         tasks.ask_outside.func(timestamp=0)
     assert Anchor.objects.filter(response__isnull=False).count() == 1
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "DELETE FROM custody_anchor WHERE id = {first}",
+        "UPDATE custody_anchor SET response = 'x', stamped_at = now() WHERE id = {first}",
+        "UPDATE custody_anchor SET response = NULL, stamped_at = NULL, event_id = NULL WHERE id = {first}",
+    ],
+)
+def test_a_recorded_timestamp_that_is_not_stored_any_more_is_found_by_verification_and_scrub(
+    tsa: OpensslAuthority, attack: str
+) -> None:
+    signed_ledger(3)
+    with serving(tsa.reply) as url:
+        trust(url, tsa.root)
+        assert anchor() == 1
+        drain()
+        grown()
+        assert anchor(60 * 24) == 1
+    drain()
+    sign_head()
+    assert list(ledger_faults()) == []
+    assert scrub_values().clean
+    first = Entry.objects.get(event_id__in=Anchor.objects.order_by("pk").values("event_id")[:1]).index
+    as_owner(attack.format(first=Anchor.objects.earliest("pk").pk))
+    told = f"entry {first}: records a timestamp of local that is not stored"
+    assert told in [f"{fault.where}: {fault.what}" for fault in ledger_faults()]
+    assert scrub_values().first == (told,)

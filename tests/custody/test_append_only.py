@@ -9,8 +9,10 @@ from django.apps import apps
 from django.db import IntegrityError, connection, transaction
 
 from archive.postgres import SUPERUSER
+from custody import roles
 from custody.models import Checkpoint, Disclosure, Entry, Event, EventSubject, Pending, SubjectKey, Tile
 from tests.custody.ledgers import happen, signed_ledger
+from tests.custody.test_roles import signed_in_as
 
 WRITTEN_ONCE: list[Any] = [Event, EventSubject, Entry, Checkpoint]
 TABLES = [model._meta.db_table for model in apps.get_app_config("custody").get_models()]
@@ -104,3 +106,33 @@ def test_a_session_that_says_it_replicates_is_refused_too(
     superuser.execute("SET session_replication_role = replica")
     with pytest.raises(psycopg.IntegrityError, match="append-only"):
         superuser.execute(statement.format(model._meta.db_table))
+
+
+@pytest.mark.django_db
+def test_every_function_of_ours_looks_names_up_in_its_own_schema() -> None:
+    """Otherwise whoever calls it, or writes to a table it guards, may show it a temporary table of that name."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT proname, proconfig FROM pg_proc WHERE pronamespace = current_schema()::regnamespace"
+            " AND proname ~ '^(custody|evidence|witnesses|incidents|cases|verification|accounts)_' ORDER BY proname"
+        )
+        found = dict(cursor.fetchall())
+    # The one that indexes are made with names no table, has its body bound at its making, and would not be inlined.
+    assert found.pop("evidence_normalised_v1") is None
+    assert {"custody_record_v2", "custody_erase_v2", "custody_pending_placed_v1", "custody_append_only_v1"} <= set(
+        found
+    )
+    assert {name: config for name, config in found.items() if config != ["search_path=public, pg_temp"]} == {}
+
+
+@pytest.mark.django_db  # a copy of the database, as after a test with transactions, does not have its rights
+@pytest.mark.parametrize("kind", roles.KINDS)
+def test_no_role_makes_a_temporary_table_to_be_taken_for_one_of_the_ledger(kind: str) -> None:
+    signed_ledger(1)
+    event = happen()
+    with signed_in_as(kind) as session, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        session.execute("CREATE TEMP TABLE custody_entry (event_id uuid)")
+    with connection.cursor() as cursor:  # the owner may, and the guard looks past it
+        cursor.execute("CREATE TEMP TABLE custody_entry AS SELECT %s::uuid AS event_id", [event])
+        with pytest.raises(IntegrityError, match="has no place in the ledger yet"):
+            cursor.execute("DELETE FROM public.custody_pending")

@@ -143,11 +143,25 @@ def test_killed_again_and_again_under_load_it_gives_every_event_one_place(tmp_pa
 @pytest.mark.django_db(transaction=True)
 def test_as_a_process_it_ends_with_the_code_and_one_line_that_says_where_the_ledger_broke(tmp_path: Path) -> None:
     log = tmp_path / "log"
+    signed_ledger(3)
+    as_owner("UPDATE custody_tile SET hashes = substr(hashes, 1, 32)")
+    happen()
+    with running(log, "sequencer") as process:
+        assert process.wait(60) == EXIT_CODES[Kind.DAMAGED] == 13
+    said = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    (told,) = [line["message"] for line in said if line["level"] == "critical"]
+    assert told.startswith("the ledger cannot be continued: damaged: the tree cannot grow: tile 0/0")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_as_a_process_it_goes_on_past_a_row_that_is_none_and_keeps_its_alarm(tmp_path: Path) -> None:
+    log = tmp_path / "log"
     event_id = happen()
     as_owner("DELETE FROM custody_event WHERE id = %s", event_id)
+    happen()
     with running(log, "sequencer") as process:
-        assert process.wait(60) == EXIT_CODES[Kind.MISSING] == 12
-    said = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-    assert [line["message"] for line in said if line["level"] == "critical"] == [
-        f"the ledger cannot be continued: missing: event {event_id} is pending and its row is gone"
-    ]
+        wait_for(lambda: tree_size() == 1 and alarm_of(SEQUENCER) is not None, log)
+        assert process.poll() is None
+    alarm = alarm_of(SEQUENCER)
+    assert alarm is not None
+    assert (alarm.kind, alarm.where) == (Kind.QUARANTINED, f"event {event_id}")

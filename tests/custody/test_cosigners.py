@@ -17,13 +17,15 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
-from custody import forks, outside, signer_state
+from custody import forks, outside, scrub, signer, signer_state
+from custody.alarm import BESIDE, Kind, alarm_of
 from custody.correspondence import with_partner
 from custody.cosignatures import cosigned_note, faults, lines_of, policy, standing
 from custody.cosigners import ask_cosigners
 from custody.ledger_keys import ledger_keys, vkey
-from custody.models import Checkpoint, Correspondence, Cosignature, Event
+from custody.models import Checkpoint, Correspondence, Cosignature, Entry, Event
 from custody.proof import newest_checkpoint
+from custody.scrub import scrub_values
 from custody.sequencer import drain, tree_size
 from custody.signer import sign_head
 from custody.verify import faults as ledger_faults
@@ -37,7 +39,7 @@ from ledger.sign import CosignatureSigner, Ed25519Signer, sign_note, signature_l
 from tests.custody.ledgers import as_owner, happen, signed_ledger
 from tests.ledger.cosigners import ROOT, GrowingLog, Running, cosigner
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("every_head_is_a_heartbeat")]
 
 
 @pytest.fixture(autouse=True)
@@ -600,6 +602,12 @@ def test_an_owner_who_changes_one_is_found(tmp_path: Path, statement: str, told:
     assert list(faults()) == []
     as_owner(statement)
     assert any(told in fault.what for fault in faults())
+    sign_head()
+    result = scrub.scrub_values()
+    assert any(told in fault for fault in result.first), "the hourly scrub finds it too"
+    alarm = alarm_of(BESIDE)
+    assert alarm is not None
+    assert alarm.kind == Kind.VALUES
     assert any(told in fault.what for fault in ledger_faults())
 
 
@@ -613,3 +621,68 @@ def test_the_pause_after_many_failures_stays_bounded() -> None:
         assert (state.next_at - now).total_seconds() <= 5400
     assert not is_due(state, now)
     assert is_due(state, now - timedelta(days=30))  # a clock set back does not silence anybody
+
+
+# What was recorded and is gone
+
+
+def outside_said() -> list[str]:
+    return [f"{fault.where}: {fault.what}" for fault in ledger_faults()]
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "DELETE FROM custody_cosignature WHERE id = {last}",
+        "UPDATE custody_cosignature SET line = replace(line, 'A', 'B') WHERE id = {last}",
+        "UPDATE custody_cosignature SET event_id = gen_random_uuid() WHERE id = {last}",
+    ],
+)
+def test_a_recorded_cosignature_that_is_not_stored_any_more_is_found_by_verification_and_scrub(
+    tmp_path: Path, attack: str
+) -> None:
+    signed_ledger(2)
+    with partner(tmp_path):
+        assert ask() == 1
+        drain()
+        grown()
+        assert ask(10) == 1
+    drain()
+    sign_head()
+    assert scrub_values().clean
+    assert outside_said() == []
+    last = Entry.objects.filter(event_id=Cosignature.objects.latest("pk").event_id).get().index
+    as_owner(attack.format(last=Cosignature.objects.latest("pk").pk))
+    told = f"entry {last}: records a cosignature of bar.example/cosigner that is not stored"
+    assert told in outside_said()
+    assert scrub_values().first == (told,)
+
+
+def test_of_several_cosignatures_that_came_together_the_missing_one_is_named(tmp_path: Path) -> None:
+    signed_ledger(2)
+    first, second = (cosigner(tmp_path / f"{name}.json", [vkey()], name=f"{name}.example/c") for name in "ab")
+    with first as one, second as two:
+        trust(("one", one.verifier.vkey, one.url), ("two", two.verifier.vkey, two.url))
+        assert ask() == 2
+    drain()
+    sign_head()
+    as_owner("DELETE FROM custody_cosignature WHERE cosigner = 'b.example/c'")
+    assert outside_said() == ["entry 2: records a cosignature of b.example/c that is not stored"]
+
+
+def test_partners_are_sent_heartbeats_unless_somebody_waits_for_a_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The times of other signatures tell when somebody was at work."""
+    beat = grown()
+    monkeypatch.setattr(signer, "HEARTBEAT", timedelta(days=10_000))
+    between = grown()
+    assert (beat.heartbeat, between.heartbeat) == (True, False)
+    with partner(tmp_path):
+        assert ask() == 1
+        assert standing().size == beat.size
+        assert ask(minutes=90) == 1, "as long as nothing else beats, the same head again"
+        assert standing().size == beat.size
+        assert ask_cosigners(datetime.now(UTC), urgent=True) == 1
+        assert standing().size == between.size
+        assert ask(minutes=90) == 0

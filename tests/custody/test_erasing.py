@@ -1,13 +1,16 @@
 """Erased values are gone for good; their absence is explained by the ledger, and any other absence is an alarm."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from django.db import connection
+from django.db import ProgrammingError, connection, transaction
+from django.utils import timezone
 
-from custody import erased, erasing, keys, seal
-from custody.engine import SYSTEM, Subject, acting, opened, record
+from custody import erased, erasing, keys, seal, statements
+from custody.engine import SYSTEM, Software, Subject, acting, opened, record
 from custody.models import Disclosure, Entry, Event, Pending, SubjectKey
 from custody.proof import proof_of
 from custody.sequencer import drain
@@ -18,6 +21,7 @@ from custody.vocabulary import Type
 from tests.custody.ledgers import as_owner, happen
 
 pytestmark = pytest.mark.django_db
+ASKS, DECIDES = Software(uuid4(), "one"), Software(uuid4(), "another")
 
 
 def found() -> list[str]:
@@ -29,17 +33,27 @@ def settle() -> None:
     sign_head()
 
 
-def erase(subject: Subject, also: dict[UUID, list[str]] | None = None) -> UUID:
-    """An erasure of everything recorded of a subject, in one act."""
-    from django.utils import timezone
-
+def asked(*subjects: Subject) -> Subject:
+    """An erasure that one person asked for, under a signed head."""
     keeper = Subject("erasure", uuid4())
-    event_id = uuid4()
     with acting():
-        for part in erasing.in_parts(erasing.destroy([subject.id], keeper=keeper.id, also=also)):
+        record(Type.REQUEST_ERASURE, by=ASKS, at=timezone.now(), subjects=[keeper, *subjects])
+    settle()
+    return keeper
+
+
+def erase(
+    *subjects: Subject, also: dict[UUID, list[str]] | None = None, keeper: Subject | None = None, by: Software = DECIDES
+) -> UUID:
+    """An erasure of everything recorded of these, agreed on by two persons, in one act."""
+    keeper, event_id = keeper or asked(*subjects), uuid4()
+    with acting():
+        planned = erasing.plan([subject.id for subject in subjects], also=also)
+        for part in erasing.in_parts(planned.destroyed):
             event_id = record(
-                Type.ERASE, by=SYSTEM, at=timezone.now(), subjects=[keeper, subject], fields={"erased": part}
+                Type.ERASE, by=by, at=timezone.now(), subjects=[keeper, *subjects], fields={"erased": part}
             )
+        erasing.carry_out(planned, erasure=keeper.id)
     return event_id
 
 
@@ -82,8 +96,6 @@ def test_no_value_and_no_key_of_it_is_left_and_who_and_when_still_open(item: Sub
 def test_a_field_under_another_key_is_destroyed_by_name_and_the_rest_of_its_event_stays(item: Subject) -> None:
     case = Subject("case", uuid4())
     with acting():
-        from django.utils import timezone
-
         event_id = record(
             Type.EXHIBIT,
             by=SYSTEM,
@@ -175,7 +187,104 @@ def test_a_long_story_is_erased_in_several_entries(monkeypatch: pytest.MonkeyPat
 
 def test_a_tampered_record_is_not_erased(item: Subject) -> None:
     as_owner("UPDATE custody_disclosure SET sealed = overlay(sealed placing 'x'::bytea from 30) WHERE field = 'agent'")
+    keeper = asked(item)
     entries = (Disclosure.objects.count(), Pending.objects.count(), Entry.objects.count())
     with pytest.raises(seal.SealBroken):
-        erase(item)
+        erase(item, keeper=keeper)
     assert (Disclosure.objects.count(), Pending.objects.count(), Entry.objects.count()) == entries
+
+
+def test_what_one_person_says_destroys_nothing(item: Subject) -> None:
+    keeper = asked(item)
+    with pytest.raises(erasing.NotAgreed, match="two persons"):
+        erase(item, keeper=keeper, by=ASKS)
+    assert SubjectKey.objects.filter(subject_id=item.id).exists()
+    assert found() == []
+
+
+def test_a_request_that_no_signed_head_covers_destroys_nothing(item: Subject) -> None:
+    keeper = Subject("erasure", uuid4())
+    with acting():
+        record(Type.REQUEST_ERASURE, by=ASKS, at=timezone.now(), subjects=[keeper, item])
+    drain()
+    with pytest.raises(erasing.NotAgreed, match="no signed head"):
+        erase(item, keeper=keeper)
+    sign_head()
+    erase(item, keeper=keeper)
+
+
+def test_a_request_that_was_closed_destroys_nothing(item: Subject) -> None:
+    keeper = asked(item)
+    with acting():
+        record(Type.CLOSE_ERASURE, by=ASKS, at=timezone.now(), subjects=[keeper, item])
+    with pytest.raises(erasing.NotAgreed, match="closed"):
+        erase(item, keeper=keeper)
+
+
+def test_an_erasure_destroys_what_was_asked_for_and_nothing_else(item: Subject) -> None:
+    other, keeper = Subject("item", uuid4()), asked(item)
+    lost = happen(subject=other, fields={"purpose": "content"})
+    with pytest.raises(erasing.NotAgreed, match="not everything of it was asked for"):
+        erase(item, other, keeper=keeper)
+    with pytest.raises(erasing.NotAgreed, match="of another event"):
+        erase(item, also={lost: ["purpose"]}, keeper=keeper)
+    assert opened([lost])[lost]["purpose"][1] == "content"
+    erase(item, keeper=keeper)
+
+
+def test_an_announcement_goes_with_its_item_and_not_with_another_one(item: Subject) -> None:
+    intake, incident = Subject("intake", uuid4()), Subject("incident", uuid4())
+    with acting():
+        record(Type.INGESTION_START, by=SYSTEM, at=timezone.now(), subjects=[intake, incident])
+    keeper = asked(item)
+
+    def erase_both() -> None:
+        with acting():
+            planned = erasing.plan([item.id, intake.id])
+            (part,) = erasing.in_parts(planned.destroyed)
+            record(Type.ERASE, by=DECIDES, at=timezone.now(), subjects=[keeper, item, intake], fields={"erased": part})
+            erasing.carry_out(planned, erasure=keeper.id)
+
+    with pytest.raises(erasing.NotAgreed, match="not everything of it was asked for"):
+        erase_both()
+    with acting():
+        record(Type.TAG, by=SYSTEM, at=timezone.now(), subjects=[item, incident])
+    erase_both()
+    assert not SubjectKey.objects.filter(subject_id=intake.id).exists()
+
+
+def test_who_acted_on_what_is_not_destroyed(item: Subject) -> None:
+    keeper = asked(item)
+    planned = replace(erasing.plan([item.id]), kept=[])
+    with acting():
+        record(Type.ERASE, by=DECIDES, at=timezone.now(), subjects=[keeper, item], fields={"erased": {}})
+        with pytest.raises(erasing.NotAgreed, match="who acted"):
+            erasing.carry_out(planned, erasure=keeper.id)
+        transaction.set_rollback(True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_erasure_of_another_transaction_destroys_nothing(item: Subject) -> None:
+    """What injected SQL would try: an old erasure's name, and everything else after it."""
+    keeper = asked(item)
+    erase(item, keeper=keeper)
+    happen(subject=item, fields={"purpose": "later"})
+    with pytest.raises(erasing.NotAgreed, match="carried out before"), acting():
+        erasing.carry_out(erasing.plan([item.id]), erasure=keeper.id)
+    with pytest.raises(erasing.NotAgreed, match="carried out before"):
+        erase(item, keeper=keeper)
+    assert SubjectKey.objects.filter(subject_id=item.id).exists()
+
+
+def test_no_erasure_is_carried_out_that_was_not_recorded(item: Subject, as_role: Callable[[str], None]) -> None:
+    keeper = asked(item)
+    as_role("web")
+    with pytest.raises(erasing.NotAgreed, match="no erasure is recorded"), acting():
+        erasing.carry_out(erasing.plan([item.id]), erasure=keeper.id)
+    with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
+        Disclosure.objects.all().delete()
+    erase(item, keeper=keeper)
+    for kind in ("sequencer", "signer", "auditor", "cleaner"):
+        as_role(kind)
+        with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
+            statements.execute("SELECT custody_erase_v2(NULL, NULL, NULL, NULL, NULL, NULL)", [])

@@ -17,7 +17,7 @@ from ledger.grow import root_from_tiles, root_of
 from tests.custody.ledgers import happen, signed_ledger
 
 ROWS = (Event, EventSubject, Disclosure, SubjectKey, Pending)
-STEPS = ("look", "lock", "queue", "entries", "size", "right edge", "tiles", "removal")
+STEPS = ("look", "lock", "queue", "size", "right edge", "tiles", "removal")
 
 
 def counts() -> dict[Any, int]:

@@ -11,16 +11,27 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from custody.alarm import LedgerBroken
+from custody.alarm import EXPORT, Kind, LedgerBroken, alarm_of, alarms
 from custody.log_files import HEADS, export, exported_entries, exported_head, split_bundle
 from custody.models import Entry
 from custody.sequencer import drain
 from custody.signer import sign_head, vkey
-from tests.custody.ledgers import as_owner, signed_ledger
-from tests.custody.test_sequencer import plant
+from tests.custody.ledgers import as_owner, plant, signed_ledger
 
-#: A foreign checker of tlog-tiles, in an environment of its own (it wants Python 3.12): PyPI aics-tlog
-CHECKER = os.environ.get("ARCHIVE_TLOG_CHECKER") or shutil.which("aics-tlog")
+
+def foreign_checker() -> list[str] | None:
+    """The command of a foreign checker of tlog-tiles, PyPI aics-tlog: named, on PATH, or of a Python 3.12 or later."""
+    named = os.environ.get("ARCHIVE_TLOG_CHECKER") or shutil.which("aics-tlog")
+    if named:
+        return [named]
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    pythons = [str(path) for version in ("3.12", "3.13", "3.14") for path in root.glob(f"{version}.*/bin/python")]
+    pythons += filter(None, map(shutil.which, ("python3.12", "python3.13", "python3.14", "python3")))
+    for python in pythons:
+        command = [python, "-m", "aics_tlog"]
+        if subprocess.run([*command, "--version"], capture_output=True).returncode == 0:
+            return command
+    return None
 
 
 def grow(count: int) -> None:
@@ -228,6 +239,29 @@ def test_the_command_exports_and_says_why_it_does_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.django_db
+def test_what_it_finds_is_an_alarm_until_an_export_to_that_folder_succeeds(tmp_path: Path) -> None:
+    signed_ledger(3)
+    call_command("export_log", tmp_path / "own", stdout=StringIO())
+    assert alarm_of(EXPORT) is None
+    head = tmp_path / "own" / "checkpoint"
+    published = head.read_bytes()
+    head.write_bytes(published[:-5])
+    signed_ledger(1)
+    with pytest.raises(CommandError):
+        call_command("export_log", tmp_path / "own")
+    standing = alarm_of(EXPORT)
+    assert standing is not None
+    assert standing in alarms()
+    assert (standing.kind, standing.where) == (Kind.BROKEN, str(tmp_path / "own"))
+    assert "the exported checkpoint is damaged" in standing.what
+    call_command("export_log", tmp_path / "other", stdout=StringIO())
+    assert alarm_of(EXPORT) == standing
+    head.write_bytes(published)
+    call_command("export_log", tmp_path / "own", stdout=StringIO())
+    assert alarm_of(EXPORT) is None
+
+
+@pytest.mark.django_db
 def test_the_auditors_role_is_enough_to_export(tmp_path: Path, as_role: Any) -> None:
     signed_ledger(3)
     as_role("auditor")
@@ -236,8 +270,9 @@ def test_the_auditors_role_is_enough_to_export(tmp_path: Path, as_role: Any) -> 
 
 @pytest.mark.django_db
 def test_a_foreign_checker_of_tiled_logs_accepts_the_files(tmp_path: Path) -> None:
-    if CHECKER is None:
-        pytest.skip("no aics-tlog: install it for Python 3.12 and name it with ARCHIVE_TLOG_CHECKER")
+    checker = foreign_checker()
+    if checker is None:
+        pytest.skip("no Python 3.12 has aics-tlog; install it in one, or name its command in ARCHIVE_TLOG_CHECKER")
     grow(100)
     export(tmp_path / "log")
     old = tmp_path / "old-checkpoint"
@@ -249,7 +284,7 @@ def test_a_foreign_checker_of_tiled_logs_accepts_the_files(tmp_path: Path) -> No
     trusted = ["--tiles", str(tmp_path / "log"), "--vkey-file", str(key)]
 
     def accepts(*asked: str) -> bool:
-        checked = subprocess.run([CHECKER, *asked, *trusted], capture_output=True, text=True)
+        checked = subprocess.run([*checker, *asked, *trusted], capture_output=True, text=True)
         return checked.returncode == 0
 
     for index in (0, 99, 255, 256, 599):

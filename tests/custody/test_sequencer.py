@@ -7,28 +7,18 @@ import pytest
 from django.db import connection
 
 from custody.alarm import LedgerBroken
-from custody.models import Entry, Event, Pending, Tile
+from custody.models import Entry, Pending, Tile
 from custody.proof import proof_at
 from custody.sequencer import drain, read_tile, sequence_once, tree_size
 from custody.signer import sign_head
 from ledger.entry import leaf_hash
 from ledger.grow import root_from_tiles, root_of
 from ledger.merkle import verify_inclusion
-from tests.custody.ledgers import as_owner, happen, signed_ledger
+from tests.custody.ledgers import as_owner, happen, plant, signed_ledger
 
 
 def leaves() -> list[bytes]:
     return [leaf_hash(bytes(row.entry)) for row in Entry.objects.order_by("index")]
-
-
-def plant(count: int) -> None:
-    """Entries without the acts behind them: what the tree is made of and nothing else."""
-    Event.objects.bulk_create(
-        Event(type="displaying", outcome="success", at="2025-03-10T08:00Z", agent_id="0" * 32, entry=b"%d" % number)
-        for number in range(count)
-    )
-    missing = Event.objects.exclude(pk__in=Entry.objects.values("event_id"))
-    Pending.objects.bulk_create(Pending(event_id=pk) for pk in missing.values_list("pk", flat=True))
 
 
 @pytest.mark.django_db
@@ -82,14 +72,6 @@ def test_a_proof_holds_under_an_old_head_after_the_tree_has_grown() -> None:
     assert proof is not None
     verify_inclusion(leaf_hash(proof.entry), 3, 5, proof.path, bytes(old.root))
     assert proof_at(5, old) is None
-
-
-@pytest.mark.django_db
-def test_an_event_that_vanished_before_it_had_a_place_stops_it_by_name() -> None:
-    event_id = happen()
-    as_owner("DELETE FROM custody_event WHERE id = %s", event_id)
-    with pytest.raises(LedgerBroken, match=str(event_id)):
-        drain()
 
 
 @pytest.mark.django_db

@@ -298,7 +298,7 @@ def test_its_memory_covers_every_checkpoint_it_ever_signed() -> None:
     chain = b""
     for number in range(1, 4):
         head = signed_ledger(1)
-        chain = signer.link(chain, head.note, head.signed_at)
+        chain = signer.link(chain, head.note, head.signed_at, heartbeat=head.heartbeat)
         assert bytes(head.chain) == chain
         remembered = memory()
         assert remembered is not None

@@ -1,5 +1,6 @@
 """`manage.py signer` as a process: killed, doubled, deceived; loud, and never signing two pasts."""
 
+import errno
 import json
 import random
 import shutil
@@ -12,9 +13,10 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 
+from custody import keys
 from custody.alarm import EXIT_CODES, SCRUB, SIGNER, Kind, alarm_of
 from custody.models import Checkpoint, Entry
 from custody.scrub import last_result
@@ -166,6 +168,25 @@ def test_what_it_refuses_is_in_the_exit_code_the_log_and_the_alarm_and_stays_ref
         assert (standing.kind, standing.where) == (kind, where)
     if kind in (Kind.WENT_BACKWARDS, Kind.MEMORY_LOST, Kind.CLOCK):
         assert Checkpoint.objects.count() == before
+
+
+def test_a_full_disk_is_said_costs_the_signature_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    signed_ledger(3)
+    happen()
+    drain()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(keys, "write_durably", full)
+    with pytest.raises(CommandError, match="No space left on device") as ended:
+        call_command("signer", once=True)
+    monkeypatch.undo()
+    assert ended.value.returncode == 74
+    assert Checkpoint.objects.count() == 1
+    assert alarm_of(SIGNER) is None, "a full disk was taken for an attack"
+    call_command("signer", once=True)
+    assert all_signed()
 
 
 def test_a_repaired_ledger_is_signed_again_without_further_ado(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from custody.models import Checkpoint
 from custody.sequencer import drain, tree_size
 from custody.signer import SignerRefused, sign_head
 from custody.verify import faults
+from ledger import durable
 from tests.custody.ledgers import happen, signed_ledger
 from tests.custody.test_signer import refusal, state_file
 
@@ -44,7 +45,7 @@ def kill_at(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
         "before the list of hashes is written": (Leaves, "put", True),
         "after the list of hashes is written": (Leaves, "put", False),
         "before the memory is written": (keys, "write_durably", True),
-        "while the memory is written": (keys, "sync_folder", True),
+        "while the memory is written": (durable, "sync_folder", True),
         "after the memory is written": (signer_state, "write", False),
         "before the head is published": (Checkpoint.objects, "create", True),
         "before the publication is committed": (Checkpoint.objects, "create", False),

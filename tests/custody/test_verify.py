@@ -1,5 +1,6 @@
 """Whatever the owner of the tables changes in the ledger is found, and named."""
 
+import hashlib
 import tracemalloc
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -7,10 +8,11 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 
+from custody import signer
 from custody.agreement import Fault
 from custody.engine import Subject
-from custody.models import Disclosure, Entry, Event, Pending
-from custody.sequencer import drain
+from custody.models import Disclosure, Entry, Event
+from custody.sequencer import append, drain
 from custody.signer import leaves, sign_head
 from custody.verify import faults
 from ledger.entry import encode_entry
@@ -83,7 +85,7 @@ def changed_event(column: str, value: str) -> str:
         (changed_event("at", "at + interval '1 second'"), "entry 2: its event row was changed: time"),
         (changed_event("agent_id", "gen_random_uuid()"), "entry 2: its event row was changed: agent"),
         (changed_event("compartment_id", "gen_random_uuid()"), "entry 2: its event row was changed: compartment"),
-        (changed_event("entry", "''::bytea"), "entry 2: is not the one its event was recorded with"),
+        (changed_event("entry", "'x'::bytea"), "entry 2: is not the one its event was recorded with"),
         (
             (
                 "UPDATE custody_eventsubject SET subject_id = gen_random_uuid() WHERE event_id = "
@@ -146,7 +148,7 @@ def changed_event(column: str, value: str) -> str:
         (
             (
                 "INSERT INTO custody_event (id, type, outcome, at, agent_id, entry) VALUES "
-                "('00000000-0000-0000-0000-00000000beef', 'displaying', 'success', now(), gen_random_uuid(), '')"
+                "('00000000-0000-0000-0000-00000000beef', 'displaying', 'success', now(), gen_random_uuid(), 'x')"
             ),
             "event 00000000-0000-0000-0000-00000000beef: has no entry in the ledger and none is pending",
         ),
@@ -236,7 +238,7 @@ def test_several_faults_are_all_named() -> None:
 
 
 def test_an_event_that_commits_to_nobody_is_not_one_this_archive_recorded() -> None:
-    """Whoever adds rows to the queue needs no key for it, and may name a colleague in them."""
+    """Whoever adds entries to the tree needs no key for it, and may name a colleague in them."""
     signed_ledger(1)
     made, at = uuid4(), datetime(2025, 3, 10, tzinfo=UTC)
     entry = encode_entry(
@@ -249,8 +251,7 @@ def test_an_event_that_commits_to_nobody_is_not_one_this_archive_recorded() -> N
         commitments={},
     )
     Event.objects.create(id=made, type="displaying", outcome="success", at=at, agent_id=uuid4(), entry=entry)
-    Pending.objects.create(event_id=made)
-    drain()
+    append([(made, entry)])
     sign_head()
     what = "does not commit to its {}: it is not one that this archive recorded"
     assert sorted(found()) == [f"entry 1: {what.format(field)}" for field in ("agent", "subjects")]
@@ -280,3 +281,18 @@ def _act_meanwhile() -> None:
     happen()
     drain()
     sign_head()
+
+
+def test_whether_a_head_is_a_heartbeat_is_bound_by_the_chain() -> None:
+    signed_ledger(3)
+    assert found() == []
+    as_owner("UPDATE custody_checkpoint SET heartbeat = NOT heartbeat")
+    assert "does not follow the one before it" in found()[0]
+
+
+def test_heads_signed_before_marks_were_bound_still_follow_each_other() -> None:
+    first, chain = signed_ledger(1), b""
+    for row in [first, signed_ledger(1)]:
+        chain = hashlib.sha256(signer._unmarked(chain, row.note, row.signed_at)).digest()
+        as_owner("UPDATE custody_checkpoint SET chain = %s WHERE pk = %s".replace("pk", "id"), chain, row.pk)
+    assert not [fault for fault in found() if "does not follow" in fault]

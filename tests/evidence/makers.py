@@ -8,6 +8,8 @@ from django.utils import timezone
 from PIL import Image
 
 from accounts.models import Compartment, Role, User
+from custody.sequencer import drain
+from custody.signer import sign_head
 from evidence import actions, blobs, erasure, fixity
 from evidence.models import Derivative, Erasure, FixityCheck, Item
 from tests import factories
@@ -57,12 +59,15 @@ def check_there(compartment: Compartment, person: User) -> FixityCheck:
 
 
 def ask(compartment: Compartment | None = None) -> Erasure:
-    """A request of an archivist that waits for a second person."""
+    """A request of an archivist, under a signed head, that waits for a second person."""
     item = factories.make_item(compartment)
     by = factories.make_user(Role.ARCHIVIST, item.compartment)
-    return erasure.request_erasure(
+    made = erasure.request_erasure(
         by=by, at=timezone.now(), accession=item.accession, ground="person", reason="The family asks for it."
     )
+    drain()
+    sign_head()
+    return made
 
 
 @instance_of(Erasure)

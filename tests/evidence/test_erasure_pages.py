@@ -50,6 +50,11 @@ def test_one_asks_and_another_agrees_and_the_address_shows_a_tombstone(item: Ite
     assert url in text(officer.get(reverse("evidence:erasures")))
     assert "Agree and erase" in text(officer.get(url))
     assert "Erasures to decide" in text(officer.get("/"))
+    assert "has not signed the request yet" in text(
+        officer.post(reverse("evidence:approve_erasure", args=[made.pk]), follow=True)
+    )
+    drain()
+    sign_head(force=True)
     assert officer.post(reverse("evidence:approve_erasure", args=[made.pk])).status_code == 302
     told = text(of(Role.INVESTIGATOR, item).get(page))
     assert "This item was erased" in told
@@ -128,6 +133,9 @@ def test_the_api_asks_decides_and_tells(item: Item) -> None:
     assert archivist.post(url, {"ground": "order", "reason": "Again."}, "application/json").status_code == 409
     assert archivist.post(f"/api/v1/erasures/{made['id']}/approve/").status_code == 403
     assert reviewer.get("/api/v1/erasures/").json()["results"][0]["id"] == made["id"]
+    assert reviewer.post(f"/api/v1/erasures/{made['id']}/approve/").status_code == 409
+    drain()
+    sign_head(force=True)
     done = reviewer.post(f"/api/v1/erasures/{made['id']}/approve/").json()
     assert done["state"] == "done"
     told = reviewer.get(f"/api/v1/items/{item.accession}/").json()

@@ -100,6 +100,16 @@ def ask_for_bundle(page: Page, case: str) -> None:
     expect(page).to_have_url(re.compile(r"/cases/bundles/[0-9a-f-]{36}/$"))
 
 
+def ask_for_erasure(page: Page, accession: str) -> None:
+    """Ask that an item be erased; the page then shows the request, which waits for a second person."""
+    page.goto(f"/items/{accession}/")
+    page.get_by_role("link", name="Ask for erasure").click()
+    page.locator("input[name=ground]").first.check()
+    page.locator("#id_reason").fill("The family asked for it in writing.")
+    page.locator("main form .form__actions button").first.click()
+    expect(page).to_have_url(re.compile(r"/items/erasures/[0-9a-f-]{36}/$"))
+
+
 def case_of_the_sample(page: Page) -> str:
     page.goto("/cases/")
     page.get_by_role("link", name=re.compile("Burning of a house")).click()

@@ -79,6 +79,8 @@ def test_every_page_of_a_role_is_accessible_and_fits_a_telephone(
     if role == "legal":
         acts.ask_for_bundle(page, acts.case_of_the_sample(page))
         also.append(page.url)
+    if role == "archivist":
+        acts.ask_for_erasure(page, "SY-2025-000020")
     page.goto("/")
     found, fresh, count = [], [], 0
     for route in reachable(page, also):

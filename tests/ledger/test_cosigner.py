@@ -9,17 +9,28 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from ledger import __main__ as command
+from ledger import contradiction
 from ledger import cosigner as cosigners
 from ledger.checkpoint import format_checkpoint, parse_checkpoint
 from ledger.cosignature import CosignatureVerifier, cosigned_at, decode_cosigner_vkey
-from ledger.cosigner import MAX_BODY, Answer, Cosigner, CosignerProblem, Memory, format_request, load
+from ledger.cosigner import (
+    MAX_BODY,
+    Answer,
+    Cosigner,
+    CosignerProblem,
+    Memory,
+    decode_log_key,
+    format_request,
+    load,
+)
 from ledger.cosigner_server import CONNECTIONS
-from ledger.note import decode_vkey, open_note, split_note
+from ledger.note import NoteError, decode_vkey, open_note, split_note
 from ledger.sign import CosignatureSigner, sign_note
 from tests.ledger.cosigners import ORIGIN, ROOT, GrowingLog, cosigner
 
@@ -29,13 +40,12 @@ SIZE = "text/x.tlog.size"
 class Partner:
     """A cosigner in this process."""
 
-    def __init__(self, folder: Path, *logs: GrowingLog) -> None:
+    def __init__(self, folder: Path, *logs: GrowingLog, keys: Sequence[str] = ()) -> None:
         self.state = folder / "state.json"
         self.memory, self.signer = load(self.state, folder / "key", None)
         self.told: list[str] = []
-        self.cosigner = Cosigner(
-            self.memory, self.signer, [decode_vkey(log.vkey) for log in logs], tell=self.told.append
-        )
+        known = [decode_log_key(key) for key in keys or [log.vkey for log in logs]]
+        self.cosigner = Cosigner(self.memory, self.signer, known, tell=self.told.append)
 
     def ask(self, body: bytes) -> Answer:
         return self.cosigner.add_checkpoint(body)
@@ -43,6 +53,10 @@ class Partner:
     @property
     def verifier(self) -> CosignatureVerifier:
         return decode_cosigner_vkey(self.signer.vkey)
+
+    @property
+    def evidence(self) -> list[str]:
+        return [path.read_text() for path in sorted(Path(f"{self.state}.refused").glob("*"))]
 
 
 def test_the_first_checkpoint_is_cosigned_and_the_cosignature_verifies_under_the_checkpoint(tmp_path: Path) -> None:
@@ -52,7 +66,7 @@ def test_the_first_checkpoint_is_cosigned_and_the_cosignature_verifies_under_the
     assert answer.status == 200
     opened = open_note(log.note() + answer.body, [decode_vkey(log.vkey), partner.verifier])
     assert [key.name for key in opened.signed_by] == [ORIGIN, partner.signer.name]
-    when = cosigned_at(opened.signatures[1].signature)
+    when = cosigned_at(split_note(log.note() + answer.body)[1][1].signature)
     assert when is not None
     assert abs(when - time.time()) < 5
 
@@ -157,6 +171,136 @@ def test_a_proof_that_is_short_long_or_another_is_unprocessable(tmp_path: Path) 
     assert partner.ask(whole).status == 200
 
 
+# Evidence
+
+
+def test_public_heads_sent_again_with_proofs_that_are_none_leave_nothing_and_accuse_nobody(tmp_path: Path) -> None:
+    log = GrowingLog(*"abc")
+    partner = Partner(tmp_path, log)
+    assert partner.ask(log.request(0)).status == 200
+    public = [partner.cosigner.newest(hashlib.sha256(ORIGIN.encode()).hexdigest()).body]
+    log.grow(*"defg")
+    public += [log.note(), log.note(5)]
+    for _ in range(100):
+        for note in public:
+            assert partner.ask(format_request(3, [os.urandom(32)], note).encode()).status == 422
+    assert partner.evidence == []
+    assert [line for line in partner.told if "REFUSED" in line] == []
+    assert len(partner.told) == len(public)  # each is told of once, as what it is
+    fork = GrowingLog(*"xyz")
+    assert partner.ask(format_request(3, [], fork.note()).encode()).status == 422
+    (kept,) = partner.evidence
+    assert fork.note() in kept
+    assert "REFUSED" in partner.told[-1]
+    assert partner.ask(log.request(3)).status == 200
+
+
+@pytest.mark.parametrize("old", [0, 2, 3])
+def test_a_head_of_the_same_size_with_another_root_is_kept_whatever_it_says_it_continues(
+    tmp_path: Path, old: int
+) -> None:
+    log, fork = GrowingLog(*"abc"), GrowingLog(*"abX")
+    partner = Partner(tmp_path, log)
+    assert partner.ask(log.request(0)).status == 200
+    assert partner.ask(format_request(old, [], fork.note()).encode()).status == (422 if old == 3 else 409)
+    (kept,) = partner.evidence
+    assert log.note() in kept
+    assert fork.note() in kept
+
+
+def test_each_contradiction_is_kept_and_told_once(tmp_path: Path) -> None:
+    log = GrowingLog(*"abc")
+    partner = Partner(tmp_path, log)
+    assert partner.ask(log.request(0)).status == 200
+    pasts = [GrowingLog("a", "b", f"past {number}") for number in range(100)]
+    for _ in range(2):
+        for past in pasts:
+            assert partner.ask(format_request(3, [os.urandom(32)], past.note()).encode()).status == 422
+    assert len(partner.evidence) == len(pasts)
+    assert len([line for line in partner.told if "REFUSED" in line]) == len(pasts)
+
+
+@pytest.mark.parametrize("held", [3, 5, 6, 7, 9])
+def test_the_proof_of_another_past_is_evidence_that_the_held_head_was_never_in_it(tmp_path: Path, held: int) -> None:
+    log = GrowingLog(*(f"{number}" for number in range(held)))
+    partner = Partner(tmp_path, log)
+    assert partner.ask(log.request(0)).status == 200
+    fork = GrowingLog("another", *(f"{number}" for number in range(1, held + 4)))
+    answer = partner.ask(fork.request(held))
+    assert answer.status == 422
+    (kept,) = partner.evidence
+    assert fork.note() in kept
+    assert f"leads to another root of {held} entries" in kept
+    assert "".join(fork.request(held).decode().partition("\n\n")[0].split("\n", 1)[1:]) in kept
+
+
+def test_signatures_that_others_put_under_a_head_are_not_kept_with_it(tmp_path: Path) -> None:
+    log, fork = GrowingLog(*"abc"), GrowingLog(*"abX")
+    partner = Partner(tmp_path, log)
+    assert partner.ask(log.request(0)).status == 200
+    foreign = "— stranger AAAAAAAA\n" * 40
+    assert partner.ask(format_request(3, [], fork.note() + foreign).encode()).status == 422
+    assert "stranger" not in partner.evidence[0]
+
+
+def test_evidence_does_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contradiction, "MOST", 3)
+    log = GrowingLog(*"abc")
+    partner = Partner(tmp_path, log)
+    assert partner.ask(log.request(0)).status == 200
+    for number in range(6):
+        partner.ask(format_request(3, [], GrowingLog("a", "b", f"past {number}").note()).encode())
+    assert len(partner.evidence) == 3
+
+
+# Keys of the log that sign no more
+
+
+def test_a_retired_key_moves_nothing_and_is_no_evidence(tmp_path: Path) -> None:
+    old = GrowingLog(*"abc")
+    new = GrowingLog(*"abc", seed=b"\1" * 32)
+    partner = Partner(tmp_path, keys=[f"{old.vkey} 0-4", f"{new.vkey} 3-"])
+    assert partner.ask(old.request(0)).status == 200
+    new.grow(*"defg")
+    assert partner.ask(new.request(3)).status == 200
+    stolen = GrowingLog(*"abcdefg").grow("junk", "more")
+    assert partner.ask(stolen.request(7)).status == 403
+    assert partner.ask(GrowingLog(*"1234567").request(7)).status == 403
+    assert partner.evidence == []
+    assert partner.ask(new.grow("h").request(7)).status == 200
+
+
+def test_a_key_is_believed_from_its_first_size_on(tmp_path: Path) -> None:
+    log = GrowingLog(*"abc")
+    partner = Partner(tmp_path, keys=[f"{log.vkey} 4-9"])
+    assert partner.ask(log.request(0)).status == 403
+    assert partner.ask(log.grow("d").request(0)).status == 200
+
+
+@pytest.mark.parametrize("sizes", ["", " 0-5", " 5-", " 7-7"])
+def test_a_key_of_a_log_is_written_as_it_was_read(sizes: str) -> None:
+    vkey = GrowingLog().vkey
+    assert str(decode_log_key(f"{vkey}{sizes}\n")) == f"{vkey}{sizes}"
+
+
+@pytest.mark.parametrize("sizes", ["5", "-5", "5-4", "a-b", "01-2", "0-5-6", "0 - 5", "-"])
+def test_sizes_that_are_none_are_refused(sizes: str) -> None:
+    with pytest.raises(NoteError, match="FIRST-LAST"):
+        decode_log_key(f"{GrowingLog().vkey} {sizes}")
+
+
+def test_it_says_at_its_start_when_a_key_gone_by_signed_what_it_holds(tmp_path: Path) -> None:
+    log, state = GrowingLog(*"abc"), tmp_path / "state.json"
+    with cosigner(state, [log.vkey]) as running:
+        assert running.ask(log.request(0))[0] == 200
+    with cosigner(state, [f"{log.vkey} 0-3"]) as running:
+        assert "NO KEY" not in running.printed
+    with cosigner(state, [f"{log.vkey} 0-2"]) as running:
+        assert "NO KEY that may sign a head of 3 entries" in running.printed
+    with cosigner(state, []) as running:  # the sizes are remembered with the key
+        assert running.ask(log.grow("d").request(3))[0] == 403
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -215,7 +359,7 @@ def test_what_cannot_be_written_is_not_cosigned(tmp_path: Path, monkeypatch: pyt
     log = GrowingLog("a")
     partner = Partner(tmp_path, log)
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cosigners, "write_durably", full)

@@ -1,6 +1,7 @@
 """A log derived by several processes: the verdict of one alone, whatever is damaged and whoever dies."""
 
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -154,22 +155,20 @@ def test_what_a_process_that_dies_did_not_give_is_made_by_the_first(
 
 
 def test_a_line_that_a_death_cut_short_counts_for_nothing(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, dumps = os.getpid(), ledger.log.json.dumps
+    first, dumps, pipe, ends = os.getpid(), json.dumps, os.pipe, [(0, 0)]
+
+    def recorded() -> tuple[int, int]:
+        ends.append(pipe())
+        return ends[-1]
 
     def cut(value: object) -> str:
-        text = dumps(value)
+        text: str = dumps(value)
         if os.getpid() != first:
-            os.write(max(int(name) for name in os.listdir("/proc/self/fd") if is_pipe(name)), text[:-9].encode())
+            os.write(ends[-1][1], text[:-9].encode())
             os._exit(9)
         return text
 
-    monkeypatch.setattr(ledger.log.json, "dumps", cut)
+    monkeypatch.setattr(os, "pipe", recorded)
+    monkeypatch.setattr(json, "dumps", cut)
     report, started = by(16, whole, monkeypatch)
     assert (report.exit_code, report.log, started) == (0, SIZE, 3)
-
-
-def is_pipe(descriptor: str) -> bool:
-    try:
-        return os.readlink(f"/proc/self/fd/{descriptor}").startswith("pipe:")
-    except OSError:
-        return False

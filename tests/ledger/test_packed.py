@@ -14,8 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from ledger.log import PART_TILES
+from ledger.merkle import TILE_WIDTH
 from ledger.pack import MODULES, verifier_archive
 from tests.ledger.sample import KINDS, write_bundle
+from tests.ledger.test_log import SIGNER, write
 from tests.vectors.bundles import apply, compared_bundle
 
 MOST_LINES = 1500
@@ -144,3 +147,18 @@ def test_it_runs_alone_on_every_python(python: str, tmp_path: Path) -> None:
     told = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120)
     assert (told.returncode, told.stderr) == (1, "")
     assert '"code": "checkpoint-malformed"' in told.stdout
+
+
+@pytest.mark.parametrize("python", pythons())
+def test_it_derives_a_long_log_on_every_python(python: str, tmp_path: Path) -> None:
+    """Long enough for several processes, where there are several cores."""
+    verifier = tmp_path / "sanad-verify.pyz"
+    verifier.write_bytes(verifier_archive())
+    write(tmp_path / "log", 3 * PART_TILES * TILE_WIDTH + 1)
+    command = [python, "-I", "-S", "-W", "error", str(verifier), "log", str(tmp_path / "log"), "--vkey", SIGNER.vkey]
+    told = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120)
+    assert (told.returncode, told.stderr) == (0, ""), told.stdout
+    (tmp_path / "log/tile/entries/100").unlink()
+    told = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120)
+    assert (told.returncode, told.stderr) == (1, "")
+    assert "tile/entries/100 is missing [file-missing]" in told.stdout

@@ -14,7 +14,11 @@ FIRST = {
     "triggers off; an entry's bytes are changed; triggers on again": "scrub",
     "the newest entries, their events, hashes and heads are deleted": "signer",
     "sealed values of two events are exchanged": "scrub of values",
-    "an act that never was is put into the queue under a colleague's name": "scrub of values",
+    "an act that never was is put into the queue under a colleague's name": "sequencer",
+    "injected SQL destroys every value and every key in one call": "database role",
+    "injected SQL records an entry of another ledger, to stop signatures for good": "sequencer",
+    "an event's row is deleted while it waits for its place": "sequencer",
+    "heads that were signed when somebody acted are passed off as heartbeats": "scrub",
     "the bytes of an item are changed in the store": "item verification",
     "a fixity check is forged: one more that went well": "item verification",
     "a consent is widened in its record": "verification",
@@ -46,7 +50,7 @@ def test_every_attack_is_caught_and_told_in_a_sentence(drill: dict[str, Any]) ->
     attacks = [one for one in drill["attacks"][1:] if not one["known"]]
     assert [(one["attack"], one["said"]) for one in attacks if not one["caught"]] == []
     assert all(one["by"] and len(one["said"]) > 20 for one in attacks)
-    assert len({one["attack"] for one in attacks}) == len(attacks) >= 45
+    assert len({one["attack"] for one in attacks}) == len(attacks) >= 67
 
 
 def test_each_kind_of_attack_is_told_by_the_watcher_that_should(drill: dict[str, Any]) -> None:

@@ -193,6 +193,34 @@ def test_a_killed_web_server_comes_back_by_itself(data: Path) -> None:
     assert "the web server ended (SIGKILL); starting it again" in said
 
 
+def test_a_database_that_lost_a_process_is_started_again_and_all_that_ask_it_go_on(data: Path) -> None:
+    archive, pid_file = Archive(data, "--empty"), data / "postgres" / "cluster" / "postmaster.pid"
+
+    def server() -> int:
+        return int(pid_file.read_text().split()[0])
+
+    try:
+        for whole in (False, True):
+            before = server()
+            session = psycopg.connect(database_url(data, role=SUPERUSER))
+            os.kill(before if whole else session.info.backend_pid, signal.SIGKILL)
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
+                time.sleep(0.2)
+                try:
+                    again = server() != before and json.loads(archive.get("/health/")) == {"database": True}
+                except (OSError, ValueError, IndexError):
+                    continue
+                if again:
+                    break
+            else:
+                pytest.fail("the database did not come back")
+    finally:
+        said = archive.stop()
+    assert said.count("the database ended (") == 2
+    assert archive.process.returncode == 0
+
+
 def test_a_taken_port_is_said_and_nothing_is_made(data: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

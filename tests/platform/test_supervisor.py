@@ -6,9 +6,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
+from archive import processes, supervisor
+from archive.postgres import PostgresProblem
+from archive.supervisor import Supervisor
+from custody import outages
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -159,3 +165,48 @@ def test_no_program_outlives_a_killed_supervisor(folder: Path) -> None:
     running.process.communicate(timeout=10)
 
     running.until(lambda: not any(alive(pid) for pid in pids))
+
+
+class Server:
+    """Stands for the database's cluster: a program that can be killed, and that does not start every time."""
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals = refusals
+        self.process: subprocess.Popen[bytes] | None = None
+        self.starts: list[float] = []
+
+    def start(self, *, wait: bool = True) -> None:
+        self.starts.append(time.monotonic())
+        if len(self.starts) > 1 and self.refusals:
+            self.refusals -= 1
+            raise PostgresProblem("its memory is still in use.")
+        self.process = processes.start(["sleep", "1000"], environ=dict(os.environ))
+
+    def stop(self) -> None:
+        if self.process is not None:
+            processes.stop(self.process, how=signal.SIGTERM, seconds=5)
+
+
+def test_a_database_that_does_not_start_at_once_is_tried_again_until_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "FIRST_DELAY", 0.1)
+    server, said = Server(refusals=3), list[str]()
+    server.start()
+    it = Supervisor(server, [], environ={}, folder=ROOT, say=said.append)  # type: ignore[arg-type]
+    try:
+        assert server.process is not None
+        server.process.kill()
+        assert it.wait(lambda: len(server.starts) == 5, 10), said
+        assert not it.stopping
+        assert server.process.poll() is None
+        pauses = [later - before for before, later in pairwise(server.starts[1:])]
+        assert pauses[0] < pauses[1] < pauses[2]
+        assert said[0] == "the database ended (SIGKILL); starting it again"
+        assert said[1:] == [f"its memory is still in use; starting it again in {pause} s" for pause in (0.1, 0.2, 0.4)]
+        assert not it.wait(lambda: len(server.starts) > 5, 0.3), "a server that runs was started again"
+    finally:
+        server.stop()
+
+
+def test_whatever_is_killed_how_often_its_next_start_is_soon_enough() -> None:
+    """The longest pause and a slow start stay within the 30 s in which an archive is at work again."""
+    assert supervisor.LONGEST_DELAY + outages.BACK_OFF[1] <= 10

@@ -2,6 +2,9 @@
 
 import json
 import os
+import secrets
+import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,11 +17,11 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.test.utils import override_settings
 
-from archive import data_folder, drill_erasure, drill_restore, postgres
+from archive import data_folder, drill_erasure, drill_kills, drill_kills_proof, drill_restore, postgres
 from archive.canaries import Canary, Hit
 from archive.drill_copies import prepare
+from archive.drill_injection import all_attacks
 from archive.drill_insider import play
-from archive.drill_theft import all_attacks
 
 FAILED = 1
 
@@ -30,12 +33,17 @@ class Command(BaseCommand):
         "Play a drill in an archive of its own. `erasure`: plant canaries, erase by two persons, search everything. "
         "`insider`: attack it as the database's superuser and with stolen files, and tell what caught each attack. "
         "`restore`: put back an older backup of the database, and the ledger's newer entries from its export. "
-        "Exits 1 when something is found where nothing may be, an attack is not caught, or a restore goes wrong."
+        "`kills`: kill web server, sequencer, signer and database at random under load; nothing is lost. "
+        "Exits 1 when something is found where nothing may be, an attack is not caught, or a restore goes wrong, "
+        "or an act is lost, happens twice, or waits too long."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", choices=["erasure", "insider", "restore"])
+        parser.add_argument("name", choices=["erasure", "insider", "kills", "restore"])
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
+        parser.add_argument("--count", type=int, default=1000, help="kills: how many (default: 1000, half an hour)")
+        parser.add_argument("--seed", type=int, default=None, help="kills: what is drawn; printed at the end")
+        parser.add_argument("--keep", action="store_true", help="keep the drill's folder, and say where it is")
         parser.add_argument("--inside", metavar="FOLDER", help="play in this very archive, which must be empty")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -45,24 +53,29 @@ class Command(BaseCommand):
             with override_settings(STORAGES=settings.STORAGES | {"staticfiles": plain}):
                 call_command("migrate", interactive=False, verbosity=0)
                 plays = {"erasure": self._erasure, "insider": self._insider, "restore": self._restore}
-                plays[name](Path(options["inside"]))
+                (plays | {"kills": self._kills})[name](Path(options["inside"]))
             return
-        with tempfile.TemporaryDirectory(prefix="sanad-drill-") as made:
-            home = Path(made)
-            home.chmod(0o711)  # the account that runs the database for root passes through
-            result = self._in_an_archive_of_its_own(home, name)
+        home = Path(tempfile.mkdtemp(prefix="sanad-drill-"))
+        home.chmod(0o711)  # the account that runs the database for root passes through
+        try:
+            result = self._play_kills(home, options) if name == "kills" else self._in_an_archive_of_its_own(home, name)
+        finally:
+            if options["keep"]:
+                self.stderr.write(f"kept: {home}")
+            else:
+                shutil.rmtree(home, ignore_errors=True)
         if options["json"]:
             self.stdout.write(json.dumps(result, ensure_ascii=False, indent=1))
         else:
             tells = {"erasure": self._tell_erasure, "insider": self._tell_insider, "restore": self._tell_restore}
-            tells[name](result)
+            (tells | {"kills": self._tell_kills})[name](result)
         if result["failed"]:
             raise CommandError("The drill failed.", returncode=FAILED)
 
     def _in_an_archive_of_its_own(self, home: Path, name: str) -> dict[str, Any]:
         data = home / "data"
         data_folder.prepare(data)
-        cluster = postgres.Cluster(data, durable=name == "erasure")  # it is copied whole for every attack
+        cluster = postgres.Cluster(data, durable=name in ("erasure", "kills"))  # others copy it whole
         cluster.start()
         try:
             environ = {name: value for name, value in os.environ.items() if not name.startswith("SANAD_")}
@@ -88,6 +101,31 @@ class Command(BaseCommand):
                 self._count(result, place, size, hits, covered="log" not in place)
             result["failed"] = bool(result["found"] or result["wrong"] or not result["found_before"])
         return result
+
+    def _play_kills(self, home: Path, options: dict[str, Any]) -> dict[str, Any]:
+        if options["count"] < 1:
+            raise CommandError("--count is at least 1.", returncode=FAILED)
+        seed = options["seed"] if options["seed"] is not None else secrets.randbelow(2**32)
+        self._in_an_archive_of_its_own(home, "kills")
+        try:
+            result = drill_kills.play(home, port=_free_port(), count=options["count"], seed=seed, say=self._progress)
+        except drill_kills.NotPlayed as problem:
+            raise CommandError(f"The drill failed (seed {seed}): {problem}", returncode=FAILED) from None
+        proof = self._in_an_archive_of_its_own(home, "kills")
+        return drill_kills.judged(result, proof)
+
+    def _progress(self, text: str) -> None:
+        self.stderr.write(text)
+        self.stderr.flush()
+
+    def _kills(self, home: Path) -> None:
+        """Runs in the drill's own archive: first before the load, then after it."""
+        if not (home / drill_kills_proof.TOLD).exists():
+            drill_kills_proof.prepare(home, drill_kills.WRITERS)
+            self._keep(home, {})
+            return
+        steps, recoveries = drill_kills_proof.prove(home)
+        self._keep(home, {"steps": [asdict(step) for step in steps], "recoveries": recoveries})
 
     def _insider(self, home: Path) -> None:
         told = [asdict(outcome) for outcome in play(prepare(home), all_attacks())]
@@ -155,6 +193,19 @@ class Command(BaseCommand):
         for kind, count in lost["events"].items():
             self.stdout.write(f"    {count:4} {kind}")
 
+    def _tell_kills(self, result: dict[str, Any]) -> None:
+        for what, count in result["kills"].items():
+            self.stdout.write(f"{count:6} times SIGKILL for a {what}")
+        self.stdout.write(
+            f"{sum(result['kills'].values())} kills in {result['seconds']:.0f} s (seed {result['seed']}), "
+            f"{result['under_load']} of them after an act that had been acknowledged since the kill before; "
+            f"{result['acknowledged']} acts acknowledged, {result['unanswered']} requests without an answer"
+        )
+        for step in result["steps"]:
+            self.stdout.write(f"{'ok' if step['good'] else 'WRONG':6} {step['name']}")
+            if step["said"]:
+                self.stdout.write(f"           {step['said']}")
+
     @staticmethod
     def _count(result: dict[str, Any], place: str, size: int, hits: list[Hit], *, covered: bool) -> None:
         result["places"].append({"place": place, "bytes": size, "found": len({hit.canary for hit in hits})})
@@ -178,3 +229,10 @@ class Command(BaseCommand):
                 f"Not covered: the write-ahead log still holds {len(names)} canaries until PostgreSQL reuses its "
                 "files; so do backups, and the disk's free blocks. See docs/howto/erase-an-item.md."
             )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -21,6 +21,8 @@ from accounts.actions import found_archive
 from accounts.models import User
 from archive.messages import compile_messages
 from custody import roles
+from custody.alarm import LedgerBroken
+from custody.taking_over import take_over
 
 
 class Command(BaseCommand):
@@ -34,6 +36,7 @@ class Command(BaseCommand):
             self._migrate()
         except DatabaseError as problem:
             raise CommandError(f"the database cannot be brought up to date ({type(problem).__name__}).") from problem
+        self._take_over()
         compile_messages(settings.LOCALE_PATHS[0])
         self._collect_static()
         self._fill(empty=options["empty"])
@@ -54,6 +57,16 @@ class Command(BaseCommand):
         roles.grant(connection)
         if refused:
             self._say(f"the database has no role {', '.join(refused)}; see manage.py database_roles. Going on without")
+
+    def _take_over(self) -> None:
+        """A signer that is not given its memory raises the alarm; the archive is open meanwhile."""
+        try:
+            taken = take_over()
+        except (LedgerBroken, OSError) as problem:
+            self._say(f"the signer does not take over from the version before: {problem}. Going on without")
+            return
+        if taken is not None:
+            self._say(f"the signer takes over key and memory: {taken.count} heads, {taken.size} entries")
 
     def _collect_static(self) -> None:
         root = Path(settings.STATIC_ROOT)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from accounts.exceptions import record_if_refused
 from accounts.models import User
 from accounts.permissions import NotNow, NotVisible, Refused, permitted
-from cases import actions, disclosure
+from cases import bundles, disclosure
 from cases.coverage import must_be_covered
 from cases.disclosure import Field, Preset
 from cases.export import ExportProblem, build
@@ -86,7 +86,7 @@ class Command(BaseCommand):
 
     def _export(self, user: User, case_file: CaseFile, target: Path, opened: list[str]) -> dict[str, Any]:
         at = timezone.now()
-        case_file, listed = actions.export_outside(by=user, at=at, case_id=case_file.pk, opened=opened)
+        case_file, listed = bundles.export_outside(by=user, at=at, case_id=case_file.pk, opened=opened)
         with tqdm(total=1, desc="exporting", unit="exhibit", disable=None) as bar:
 
             def progress(done: int, total: int) -> None:

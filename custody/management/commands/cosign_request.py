@@ -6,12 +6,12 @@ from django.core.management.base import BaseCommand, CommandError
 
 from custody.cosignatures import Refused, newest_of, policy
 from custody.cosigners import request
-from custody.proof import newest_checkpoint
+from custody.proof import newest_heartbeat
 from ledger.policy import PolicyError
 
 
 class Command(BaseCommand):
-    """Prints the body of a C2SP tlog-witness add-checkpoint request for the newest signed head."""
+    """Prints the body of a C2SP tlog-witness add-checkpoint request for the newest heartbeat."""
 
     help = "Print a request for a cosigner without network; it answers with: python -m ledger cosign --checkpoint FILE"
 
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("--since", type=int, metavar="SIZE", help="the size it says it holds")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        head = newest_checkpoint()
+        head = newest_heartbeat()
         if head is None:
             raise CommandError("Nothing is signed yet.")
         try:

@@ -17,7 +17,7 @@ class Command(BaseCommand):
         if refused:
             raise CommandError(
                 "this account may not make roles. An administrator of the database runs:\n  "
-                + "\n  ".join(roles.statements_for_an_administrator(refused))
+                + "\n  ".join(roles.statements_for_an_administrator(connection, refused))
                 + "\nThen run manage.py database_roles again."
             )
         self.stdout.write("\n".join(roles.names(connection).values()))

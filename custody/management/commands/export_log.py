@@ -11,16 +11,17 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError, connection
 
-from custody.alarm import LedgerBroken
+from custody.alarm import EXPORT, LedgerBroken, alarm_of, clear_alarm, raise_for
 from custody.log_files import export
 
 log = logging.getLogger("custody.export_log")
 CADENCE = 1.0  # seconds between two looks for a newer signed head
 AGAIN = 10.0  # seconds after a database or a disk that was away
-ALARMED = 3  # the exit code when what is stored, signed and exported do not agree
 
 
 class Command(BaseCommand):
+    """What is stored, signed and exported not agreeing raises the alarm, until an export to that folder succeeds."""
+
     help = "Export the signed ledger as files that any C2SP tlog-tiles reader can check."
 
     def add_arguments(self, parser: Any) -> None:
@@ -40,10 +41,14 @@ class Command(BaseCommand):
             if options["follow"]:
                 self._follow(folder)
             else:
-                self.stdout.write(f"{export(folder)} entries in {folder}")
+                size = export(folder)
+                _all_well(folder)
+                self.stdout.write(f"{size} entries in {folder}")
         except LedgerBroken as broken:
-            log.critical("the ledger is not exported: %s", broken)
-            raise CommandError(f"The ledger is not exported: {broken}", returncode=ALARMED) from broken
+            broken.where = broken.where or str(folder)
+            raise_for(broken, EXPORT)
+            log.critical("the ledger is not exported: %s", broken.sentence())
+            raise CommandError(f"The ledger is not exported: {broken}", returncode=broken.exit_code) from broken
         except OSError as problem:
             raise CommandError(f"{folder} cannot be written: {problem.strerror or problem}.") from problem
 
@@ -55,6 +60,7 @@ class Command(BaseCommand):
             wait = CADENCE
             try:
                 export(folder)
+                _all_well(folder)
             except (OperationalError, InterfaceError, psycopg.OperationalError):
                 connection.close()
                 log.warning("the database is away; exporting again in %.0f s", AGAIN)
@@ -63,3 +69,10 @@ class Command(BaseCommand):
                 log.error("%s cannot be written (%s); exporting again in %.0f s", folder, problem.strerror, AGAIN)
                 wait = AGAIN
             stopping.wait(wait)
+
+
+def _all_well(folder: Path) -> None:
+    """Another folder's export takes no alarm back."""
+    standing = alarm_of(EXPORT)
+    if standing is not None and standing.where in ("", str(folder)):
+        clear_alarm(EXPORT)

@@ -3,16 +3,19 @@
 import logging
 import signal
 import threading
+import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from custody.alarm import OF_THE_TREE, SEQUENCER, LedgerBroken, alarms, clear_alarm, raise_for
+from custody.admission import sound_alarm
+from custody.alarm import EXIT_CODES, OF_THE_TREE, SEQUENCER, Kind, LedgerBroken, alarms, raise_for
 from custody.outages import persist
 from custody.sequencer import drain, sequence_once
 
 log = logging.getLogger("custody.sequencer")
 LOOK_EVERY = 0.05  # seconds between two looks at the queue: a notice from the database would slow every commit
+TOLD_EVERY = 1.0  # seconds between two looks at the quarantine
 HELD_UP = 1.0  # seconds between two looks at an alarm that stands
 
 
@@ -21,7 +24,8 @@ class Command(BaseCommand):
 
     1. A database that is away is waited for, with growing pauses; its return resumes where the tables stand.
     2. While an alarm says that the tree is not what was signed, nothing is appended to it; what happens waits.
-    3. A ledger that cannot be continued raises the alarm, one line in the log, and the exit code of its kind.
+    3. An event that is not one this archive recorded waits in quarantine, which is an alarm; the others go on.
+    4. A ledger that cannot be continued raises the alarm, one line in the log, and the exit code of its kind.
     """
 
     help = "Give committed custody events their place in the ledger."
@@ -34,7 +38,11 @@ class Command(BaseCommand):
         try:
             if options["once"]:
                 drain()
-                clear_alarm(SEQUENCER)
+                if sound_alarm():
+                    raise CommandError(
+                        "Events are kept out of the ledger; see the log and docs/howto/ledger-keys.md.",
+                        returncode=EXIT_CODES[Kind.QUARANTINED],
+                    )
                 return
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: self.stopping.set())
@@ -46,7 +54,7 @@ class Command(BaseCommand):
 
     def _work(self) -> None:
         log.info("the sequencer is at work")
-        held_up = False
+        held_up, told = False, 0.0
         while not self.stopping.is_set():
             if self._is_held_up():
                 if not held_up:
@@ -57,7 +65,9 @@ class Command(BaseCommand):
             held_up = False
             while sequence_once() and not self.stopping.is_set():
                 pass
-            clear_alarm(SEQUENCER)
+            if time.monotonic() - told > TOLD_EVERY:
+                sound_alarm()
+                told = time.monotonic()
             self.stopping.wait(LOOK_EVERY)
 
     @staticmethod

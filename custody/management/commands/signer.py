@@ -19,7 +19,7 @@ from custody.signer import accept_clock, sign_head
 
 log = logging.getLogger("custody.signer")
 CADENCE = 1.0  # seconds between two looks at the ledger
-EX_CONFIG = 78
+EX_IOERR, EX_CONFIG = 74, 78
 
 
 class Command(BaseCommand):
@@ -28,7 +28,9 @@ class Command(BaseCommand):
     1. A database that is away is waited for, with growing pauses.
     2. A ledger that is not what was signed, a memory that is lost or a clock that was set raises the alarm
        (custody.alarm), one line in the log, and ends it with the exit code of its kind: 10 to 17, 3 for any other.
-    3. The scrub works beside the signatures. After one that found the tree wrong, a whole one comes before the next
+    3. A disk that is full or fails costs signatures, not the memory: one line in the log, exit code 74, and whoever
+       supervises it starts it again.
+    4. The scrub works beside the signatures. After one that found the tree wrong, a whole one comes before the next
        signature.
     """
 
@@ -63,6 +65,10 @@ class Command(BaseCommand):
         except KeyProblem as problem:
             log.critical("nothing is signed: %s", problem)
             raise CommandError(f"Nothing is signed: {problem}", returncode=EX_CONFIG) from problem
+        except OSError as problem:
+            why = problem.strerror or type(problem).__name__
+            log.critical("nothing is signed: the signer's disk: %s", why)
+            raise CommandError(f"Nothing is signed: the signer's disk: {why}", returncode=EX_IOERR) from problem
 
     def _run(self) -> None:
         scrubber = threading.Thread(target=self._scrub, name="scrub", daemon=True)
