@@ -75,8 +75,8 @@ def parse_canonical(data: bytes, *, max_bytes: int = MAX_VALUE_BYTES, max_depth:
     if len(data) > max_bytes or sum(map(data.count, (b"{", b"[", b","))) > MAX_MARKS:
         raise EntryError(f"more than {max_bytes} bytes, or than {MAX_MARKS} brackets, braces and commas")
     try:  # of a key given twice the last is kept, a float becomes text, 18 digits are not below 2^53: none is canonical
-        numbers: dict[str, Any] = {"parse_float": str, "parse_constant": str}
-        value = json.loads(data.decode("utf-8"), parse_int=lambda digits: int(digits[:18]), **numbers)
+        text, small = data.decode("utf-8"), lambda digits: int(digits[:18])
+        value = json.loads(text, parse_int=small, parse_float=str, parse_constant=str)
     except (ValueError, RecursionError) as problem:
         raise EntryError(f"not JSON: {str(problem)[:100]}") from None
     if canonical(value, max_bytes=max_bytes, max_depth=max_depth) != data:

@@ -189,7 +189,7 @@ class _Zip(Source):
         good = same and 0 <= behind <= 24 and self._take(end - behind, behind) in allowed
         if not good or (method == 0 and packed != size):
             raise BundleError("has bytes that belong to no member, or a header that is not what the directory tells")
-        return start
+        return int(start)
 
     def pieces(self, path: str) -> Iterator[bytes]:
         start, end, stated, method = self._places[self._top + path]

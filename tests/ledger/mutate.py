@@ -4,8 +4,9 @@
     python -m tests.ledger.mutate --every-byte              one flip in each byte of a small bundle
     python -m tests.ledger.mutate --count 50 --export DIR   write the damaged bundles and the expected verdicts
 
-Even seeds damage a bundle by accident: the manifests tell. Odd seeds are a forger's, who changes what the ledger
-proves and makes the unsigned manifests right again.
+Of eight numbers one is damage to the bytes of the bundle's .zip, and one is verified from a folder on disk
+(tests/ledger/containers.py). Of the others, even seeds damage a bundle by accident: the manifests tell. Odd seeds are a
+forger's, who changes what the ledger proves and makes the unsigned manifests right again.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ledger import bag
@@ -203,6 +204,8 @@ def every_byte(files: Files) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    from tests.ledger import containers  # it damages as this module does
+
     parser = argparse.ArgumentParser(prog="tests.ledger.mutate")
     parser.add_argument("--count", type=int, default=50_000)
     parser.add_argument("--seed", type=int, default=2025_03_06, help="the first number")
@@ -215,9 +218,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 1 if every_byte(files) else 0
     print(f"{options.count} mutations of the bundle {options.kind}, seeds from {options.seed}", flush=True)
     expected = {}
+    zips, same = [containers.Zipped(files, deflated) for deflated in (False, True)], 0
     for seed in range(options.seed, options.seed + options.count):
         made, started = mutation(seed, files), time.monotonic()
-        wrong, report = judged(made, files)
+        if seed % 8 == containers.ZIPPED and not options.export:
+            done, data = zips[seed // 8 % 2].mutation(seed)
+            wrong, report = zips[seed // 8 % 2].fault(data)
+            made = replace(made, done=f"zip: {done}", forged=False)
+            same += report.exit_code == 0
+        else:
+            judge = containers.from_folder if seed % 8 == containers.ON_DISK else judged
+            wrong, report = judge(made, files)
         slowest = max(slowest, time.monotonic() - started)
         if wrong:
             print(f"seed {seed}: {made.done}{' (forged)' if made.forged else ''}: {wrong}")
@@ -232,6 +243,8 @@ def main(arguments: list[str] | None = None) -> int:
         (options.export / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
     spent = time.monotonic() - began
     print(f"{options.count - missed} found and placed, {missed} not; {spent:.0f} s, the slowest {slowest:.2f} s")
+    if same:
+        print(f"of the zips {same} hold the very same files: damage to what no reader looks at")
     return 1 if missed else 0
 
 

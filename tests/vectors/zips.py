@@ -54,7 +54,7 @@ class Member:
         said |= self.local
         numbers = [said[key] for key in ("flags", "method", "time", "date", "crc", "packed", "size")]
         sizes = (len(said["name"]), len(self.extra))
-        return struct.pack("<4s5H3L2H", b"PK\3\4", 20, *numbers, *sizes) + said["name"] + self.extra
+        return struct.pack("<4s5H3L2H", b"PK\3\4", 20, *numbers, *sizes) + bytes(said["name"]) + self.extra
 
     def behind(self) -> bytes:
         if self.descriptor is None:
@@ -69,7 +69,7 @@ class Member:
         numbers = [said[key] for key in ("flags", "method", "time", "date", "crc", "packed", "size")]
         sizes = (len(said["name"]), len(self.central_extra), len(self.comment), self.disk, 0)
         start = struct.pack("<4s6H3L5H2L", b"PK\1\2", 0x314, 20, *numbers, *sizes, self.mode << 16, said["at"])
-        return start + said["name"] + self.central_extra + self.comment
+        return start + bytes(said["name"]) + self.central_extra + self.comment
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def zips() -> list[dict[str, Any]]:
     evil = Archive((OTHER,)).bytes()
     hidden = OTHER.header() + OTHER.content()
     whole = HONEST.bytes()
-    refused = {
+    refused: dict[str, Archive | bytes] = {
         "another archive in front": evil + whole,
         "another archive in front, the offsets set right": Archive((ONE, TWO), front=evil),
         "a member in front that the directory does not know": Archive((ONE, TWO), front=hidden),

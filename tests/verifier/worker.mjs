@@ -26,7 +26,7 @@ import { judge, parsePolicy } from "../../ledger/page/policy.mjs";
 import { verifyReceipt } from "../../ledger/page/receipt.mjs";
 import { asJson } from "../../ledger/page/report.mjs";
 import { hex, hmacSha256, Sha256, Sha512, sha256, sha512, unhex, utf8 } from "../../ledger/page/sha.mjs";
-import { Source } from "../../ledger/page/source.mjs";
+import { Folder, Source } from "../../ledger/page/source.mjs";
 import { parseTrust } from "../../ledger/page/trust.mjs";
 import { verifyBundle } from "../../ledger/page/verify.mjs";
 import { LANGUAGES } from "../../ledger/page/words.mjs";
@@ -159,12 +159,17 @@ async function answer(asked) {
 
 async function opened(asked) {
   if (asked.zip !== undefined) return openZip(new Blob([bytesOf(asked.zip)]));
+  if (asked.folder) return new Folder(Array.from(changedFiles(asked), ([path, bytes]) => [path, new Blob([bytes])]));
+  return new Memory(changedFiles(asked));
+}
+
+function changedFiles(asked) {
   const files = new Map(base);
   for (const [path, text] of Object.entries(asked.changes ?? {})) {
     if (text === null) files.delete(path);
     else files.set(path, bytesOf(text));
   }
-  return new Memory(files);
+  return files;
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
