@@ -37,7 +37,7 @@ class Zipped:
     def __init__(self, files: Files, deflated: bool) -> None:
         buffer = io.BytesIO()
         self.files = files
-        with zipfile.ZipFile(Streamed(buffer) if deflated else buffer, "w") as archive:  # type: ignore[arg-type]
+        with zipfile.ZipFile(Streamed(buffer) if deflated else buffer, "w") as archive:
             for path, data in sorted(files.items()):
                 kind = zipfile.ZIP_DEFLATED if deflated else zipfile.ZIP_STORED
                 archive.writestr(member(f"bundle/{path}"), data, kind)
