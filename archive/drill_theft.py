@@ -136,7 +136,7 @@ def cosignature_deleted(stage: Stage) -> Played:
 def cosignature_moved(stage: Stage) -> Played:
     _cosigned(stage)
     stage.copies.execute("UPDATE custody_cosignature SET event_id = gen_random_uuid()")
-    return Played(f"records a cosignature of {COSIGNER}")
+    return Played("cosignature 1: is not the one that was recorded when it came")
 
 
 @attack("a timestamp is deleted, to be able to say that the head is younger")
@@ -150,7 +150,7 @@ def timestamp_deleted(stage: Stage) -> Played:
 def timestamp_exchanged(stage: Stage) -> Played:
     _timestamped()
     stage.copies.execute("UPDATE custody_anchor SET response = %s, stamped_at = now()", secrets.token_bytes(2000))
-    return Played(f"records a timestamp of {AUTHORITY}")
+    return Played("anchor 1: is not the one that was recorded when it came")
 
 
 @attack("a timestamp goes back into the queue, as if it had never come")
