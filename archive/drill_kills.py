@@ -195,7 +195,7 @@ def _kill(
 ) -> tuple[list[Kill], list[float]]:
     chance, kills, recoveries = random.Random(seed), list[Kill](), list[float]()  # noqa: S311  to be played again
     prober = writers[0]
-    prober.recorded()
+    _recovered(archive, prober, gave_up, time.monotonic())
     while len(kills) < count:
         if chance.random() < AMID_ACTS:
             _await_act(writers, kills[-1].acknowledged if kills else 0)

@@ -52,7 +52,7 @@ LEDGER: dict[str, dict[str, str]] = {
         "eraser": "SELECT, INSERT, DELETE",
     },
     "custody_subjectkey": {
-        "web": "SELECT",
+        "web": "SELECT, INSERT",  # what is sealed outside an event, such as an intake, is sealed before its event
         "signer": "SELECT",
         "recorder": "SELECT, INSERT",
         "eraser": "SELECT, DELETE",

@@ -41,7 +41,7 @@ COLUMN = {
     "custody_quarantine": "reason",
 }
 MAY = {
-    "web": {f"INSERT custody_{name}" for name in ("cosignature", "anchor", "correspondence")}
+    "web": {f"INSERT custody_{name}" for name in ("cosignature", "anchor", "correspondence", "subjectkey")}
     | {"UPDATE custody_anchor", "UPDATE custody_correspondence"},
     "sequencer": {
         "INSERT custody_entry",
