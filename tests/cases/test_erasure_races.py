@@ -25,7 +25,7 @@ from custody.verify import faults
 from custody.vocabulary import Type
 from evidence import actions, blobs, erasure
 from evidence.fixity import find
-from evidence.models import Erasure, FixityCheck, Item
+from evidence.models import FixityCheck, Item
 from evidence.vocabulary import FixityOutcome
 from incidents import actions as incidents
 from incidents import uploads
@@ -232,9 +232,9 @@ def withdrawing(exhibit: Exhibit) -> Any:
 )
 def test_a_bundle_is_not_asked_for_of_what_is_being_erased(leave: Callable[[Exhibit], Any]) -> None:
     """Asked for while the exhibit stood, withdrawn by somebody else, erased: the asking is over first."""
-    exhibit = make_exhibit()
-    item = exhibit.item
-    request = erasure_of_an_exhibit(exhibit)
+    item = factories.make_item()
+    request = signed_request(item)
+    exhibit = make_exhibit(item.compartment, item=item)
     second = factories.make_user(Role.PROTECTION_OFFICER, item.compartment)
 
     def withdraw_and_approve() -> Any:
@@ -253,19 +253,15 @@ def test_a_bundle_is_not_asked_for_of_what_is_being_erased(leave: Callable[[Exhi
     assert of_whole_ledger() == []
 
 
-def erasure_of_an_exhibit(exhibit: Exhibit) -> Any:
-    """A request that waits, of an item that was tendered after it."""
-    by = factories.make_user(Role.ARCHIVIST, exhibit.item.compartment)
-    now = timezone.now()
-    return Erasure.objects.create(
-        item=exhibit.item,
-        accessions=[exhibit.item.accession],
-        ground="person",
-        reason="The family asks for it.",
-        requested_by=by,
-        requested_at=now,
-        expires_at=now + erasure.LIFE,
-    ).pk
+def signed_request(item: Item) -> Any:
+    """A request that waits, under a head of the ledger."""
+    by = factories.make_user(Role.ARCHIVIST, item.compartment)
+    made = erasure.request_erasure(
+        by=by, at=timezone.now(), accession=item.accession, ground="person", reason="The family asks for it."
+    )
+    drain()
+    sign_head()
+    return made.pk
 
 
 def test_a_finished_bundle_that_is_handed_out_is_destroyed_afterwards_and_not_meanwhile() -> None:

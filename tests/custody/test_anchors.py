@@ -409,4 +409,4 @@ def test_a_recorded_timestamp_that_is_not_stored_any_more_is_found_by_verificati
     as_owner(attack.format(first=Anchor.objects.earliest("pk").pk))
     told = f"entry {first}: records a timestamp of local that is not stored"
     assert told in [f"{fault.where}: {fault.what}" for fault in ledger_faults()]
-    assert scrub_values().first == (told,)
+    assert told in scrub_values().first

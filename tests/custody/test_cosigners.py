@@ -655,7 +655,7 @@ def test_a_recorded_cosignature_that_is_not_stored_any_more_is_found_by_verifica
     as_owner(attack.format(last=Cosignature.objects.latest("pk").pk))
     told = f"entry {last}: records a cosignature of bar.example/cosigner that is not stored"
     assert told in outside_said()
-    assert scrub_values().first == (told,)
+    assert told in scrub_values().first
 
 
 def test_of_several_cosignatures_that_came_together_the_missing_one_is_named(tmp_path: Path) -> None:

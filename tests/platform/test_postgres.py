@@ -67,8 +67,9 @@ def test_the_archive_is_no_superuser_and_pages_are_checksummed(cluster: Cluster,
 
 def test_a_cluster_made_before_there_were_roles_gets_them_at_its_next_start(cluster: Cluster, data: Path) -> None:
     with psycopg.connect(database_url(data, "postgres", postgres.SUPERUSER), autocommit=True) as connection:
-        for kind in ("web", "sequencer", "auditor"):
-            connection.execute(f"DROP ROLE sanad_{kind}")
+        for role in (*postgres.ROLES.values(), *postgres.DEFINERS):
+            if role != postgres.ROLE:
+                connection.execute(f"DROP ROLE {role}")
     cluster.stop()
 
     cluster.start()
@@ -78,9 +79,9 @@ def test_a_cluster_made_before_there_were_roles_gets_them_at_its_next_start(clus
             "SELECT rolname::text, rolcanlogin, rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls"
             " FROM pg_roles WHERE rolname LIKE 'sanad%' ORDER BY rolname"
         ).fetchall()
-    assert rows == [
-        (name, True, False) for name in ("sanad", "sanad_auditor", "sanad_sequencer", "sanad_signer", "sanad_web")
-    ]
+    assert rows == sorted(
+        [(name, True, False) for name in postgres.ROLES.values()] + [(name, False, False) for name in postgres.DEFINERS]
+    )
 
 
 def test_the_server_does_not_run_as_root(cluster: Cluster) -> None:
