@@ -12,9 +12,14 @@ _CLUSTER: Any = None
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """The first process starts the cluster; xdist's workers use it, each with a database of its own."""
+    """The first process compiles the translations and starts the cluster; xdist's workers use both."""
     global _CLUSTER
-    if hasattr(session.config, "workerinput") or os.environ.get("ARCHIVE_TEST_DATABASE_URL"):
+    if hasattr(session.config, "workerinput"):
+        return
+    from archive.messages import compile_messages
+
+    compile_messages(session.config.rootpath / "locale")
+    if os.environ.get("ARCHIVE_TEST_DATABASE_URL"):
         return
     import psycopg
 
