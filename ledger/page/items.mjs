@@ -144,7 +144,8 @@ function checkItem(report, row, digests, events, erasures, byWhere) {
       item[erasures.gone.get(eventId)?.has(field) ? "erased" : "withheld"] += 1;
     }
     const before = explained !== undefined && event.index < explained.index;
-    const unopened = before && !event.fields.has("subjects") && explained.values.get(eventId)?.has("subjects");
+    const closed = event.entry.commitments.has("subjects") && !event.fields.has("subjects");
+    const unopened = before && closed && explained.values.get(eventId)?.has("subjects");
     if (!unopened && !itemsOf(event).has(row.id)) tell("event-not-of-item");
     if (event.entry.type === RECEIVED && event.entry.outcome === "success") receptions.push(event);
   }

@@ -167,3 +167,13 @@ def test_as_many_marks_as_a_catalogue_may_have(page: Page, marks: int) -> None:
     files["data/items.json"] = b"[" + b"0," * (marks - 1) + b"0]"
     right_manifests(files)
     assert ("data/items.json", "catalogue-malformed") in alike(page, files)
+
+
+def test_an_erasure_explains_no_subjects_that_an_entry_does_not_commit_to(page: Page) -> None:
+    files = sample_files("erased")
+    told = set()
+    for path in [path for path, data in files.items() if "/entries/" in path and b'"subjects":' in data]:
+        changed = {**files, path: files[path].replace(b'"subjects":', b'"subjectt":')}
+        right_manifests(changed)
+        told |= {code for _, code in alike(page, changed)}
+    assert "event-not-of-item" in told
