@@ -56,6 +56,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
         with connection._nodb_cursor() as cursor:
             cursor.execute(f"DROP DATABASE IF EXISTS {target} WITH (FORCE)")
             cursor.execute(f"CREATE DATABASE {target} TEMPLATE {source}")
+            cursor.execute(f"REVOKE TEMPORARY ON DATABASE {target} FROM PUBLIC")  # as custody/roles.py; no copy has it
 
     def restore(case: TransactionTestCase) -> None:
         copy(template, name)

@@ -125,7 +125,7 @@ def test_every_function_of_ours_looks_names_up_in_its_own_schema() -> None:
     assert {name: config for name, config in found.items() if config != ["search_path=public, pg_temp"]} == {}
 
 
-@pytest.mark.django_db  # a copy of the database, as after a test with transactions, does not have its rights
+@pytest.mark.django_db
 @pytest.mark.parametrize("kind", roles.KINDS)
 def test_no_role_makes_a_temporary_table_to_be_taken_for_one_of_the_ledger(kind: str) -> None:
     signed_ledger(1)
