@@ -90,15 +90,21 @@ def every_head_is_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_memory_between_tests() -> Iterator[None]:
-    """Throttles count in the cache; the signer remembers heads that the end of a test takes back."""
+    """Throttles count in the cache; the signer remembers heads that the end of a test takes back.
+
+    A thread speaks the language of its last request.
+    """
     from django.conf import settings
     from django.core.cache import cache
+    from django.utils import timezone, translation
 
     from custody import keys
 
     folders = (settings.SANAD_SIGNER, settings.SANAD_STATUS)
     yield
     cache.clear()
+    translation.deactivate()
+    timezone.deactivate()
     keys.provider.cache_clear()
     for folder in folders:
         for path in folder.iterdir():
