@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -26,11 +27,17 @@ KNOWN = frozenset(
         "SANAD_SIGNER",
         "SANAD_SIGNER_DATABASE_URL",
         "SANAD_STATUS",
+        "SANAD_METRICS_TOKEN",
+        "SANAD_SWEEP_CYCLE",
+        "SANAD_SWEEP_HOURS",
+        "SANAD_SWEEP_LANES",
+        "SANAD_SWEEP_RATE",
         "SANAD_UPLOAD_LIMIT",
         "SANAD_WEB_DATABASE_URL",
         "SANAD_WEB_THREADS",
     }
 )
+SHORTEST_SECRET = 24  # characters
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"", "0", "false", "no", "off"})
@@ -65,6 +72,17 @@ def whole_number(name: str, default: int, *, smallest: int, largest: int) -> int
     if not smallest <= value <= largest:
         raise ImproperlyConfigured(f"{name} must be between {smallest} and {largest}, not {value}.")
     return value
+
+
+def hours(name: str) -> tuple[int, int]:
+    """Two hours of a day, as 22-6; the same hour twice, and no value, mean all day."""
+    text = os.environ.get(name, "").strip()
+    first, _, last = text.partition("-")
+    if not text:
+        return 0, 0
+    if not re.fullmatch(r"[0-9]{1,2}-[0-9]{1,2}", text) or max(int(first), int(last)) > 23:
+        raise ImproperlyConfigured(f"{name} must be two hours from 0 to 23, such as 22-6, not {text!r}.")
+    return int(first), int(last)
 
 
 def choice(name: str, default: str, choices: tuple[str, ...]) -> str:
@@ -104,3 +122,11 @@ def file(name: str, default: Path) -> Path:
     if not path.is_absolute() or not path.is_file():
         raise ImproperlyConfigured(f"{name} must be the absolute path of a file that is there, not {text!r}.")
     return path
+
+
+def secret(name: str) -> str:
+    """What only its holders know; none is an empty text. Never shown, not even when it is refused."""
+    text = os.environ.get(name, "")
+    if text and (len(text) < SHORTEST_SECRET or not text.isascii() or not text.isprintable() or " " in text):
+        raise ImproperlyConfigured(f"{name} must be at least {SHORTEST_SECRET} letters and digits without spaces.")
+    return text

@@ -45,6 +45,13 @@ SANAD_ANCHOR_EVERY = environment.whole_number("SANAD_ANCHOR_EVERY", 3600, smalle
 SANAD_HEARTBEAT = environment.whole_number("SANAD_HEARTBEAT", 300, smallest=5, largest=86_400)  # seconds
 SANAD_SCRUB = environment.whole_number("SANAD_SCRUB", 3600, smallest=60, largest=30 * 86_400)  # seconds
 
+# How stored bytes are verified without anybody asking (verification.sweeps)
+SANAD_SWEEP_CYCLE = environment.whole_number("SANAD_SWEEP_CYCLE", 30, smallest=1, largest=365)  # days
+SANAD_SWEEP_HOURS = environment.hours("SANAD_SWEEP_HOURS")  # of UTC
+SANAD_SWEEP_LANES = environment.whole_number("SANAD_SWEEP_LANES", 2, smallest=1, largest=256)  # at the same time
+SANAD_SWEEP_RATE = environment.whole_number("SANAD_SWEEP_RATE", 50, smallest=0, largest=10**6)  # MiB/s in all; 0: any
+SANAD_METRICS_TOKEN = environment.secret("SANAD_METRICS_TOKEN")  # whoever sends it reads the metrics; empty: nobody
+
 # Where it is reached
 DEBUG = environment.flag("SANAD_DEBUG")
 ALLOWED_HOSTS = environment.hosts()

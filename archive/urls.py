@@ -4,6 +4,7 @@ from django.urls import include, path
 from accounts.gallery import gallery, gallery_progress
 from accounts.views import set_language
 from archive.health import health
+from archive.metrics import metrics
 
 urlpatterns = [
     path("", include("accounts.urls")),
@@ -15,6 +16,7 @@ urlpatterns = [
     path("api/v1/", include("archive.api")),
     path("language/", set_language, name="set_language"),
     path("health/", health, name="health"),
+    path("metrics/", metrics, name="metrics"),
 ]
 if settings.DEBUG:
     urlpatterns += [

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from accounts.permissions import NotNow, require, require_compartment
 from custody import seal
-from custody.engine import SYSTEM, Subject, acting, record
+from custody.engine import SYSTEM, Agent, Subject, acting, record
 from custody.readings import record_reading
 from custody.vocabulary import Outcome, Type
 from evidence import blobs, jobs
@@ -270,32 +270,43 @@ def record_finding(*, by: User, at: datetime, accession: str, finding: Finding) 
     """
     with acting():
         item = require(by, "item.verify", Item.objects.all(), lock=True, accession=accession)
-        if item.erased_at is not None:
-            finding = find(item)
-        event_id = record(
-            Type.VERIFY,
-            by=by,
-            at=at,
-            compartment=item.compartment_id,
-            subjects=[Subject("item", item.id)],
-            outcome=Outcome.SUCCESS if finding.good else Outcome.FAILURE,
-            fields={
-                "object": {"accession": item.accession, "algorithm": "sha256"},
-                "to": {"outcome": finding.outcome, "detail": finding.detail, "stored_sha256": finding.stored_sha256},
-            },
-        )
-        check = FixityCheck.objects.create(
-            item=item,
-            at=at,
-            by_id=by.id,
-            outcome=finding.outcome,
-            detail=finding.detail[:300],
-            steps=[asdict(step) for step in finding.steps],
-            event_id=event_id,
-        )
-        if finding.outcome != FixityOutcome.PENDING:
-            Item.objects.filter(pk=item.pk).update(last_verified_at=at, last_outcome=finding.outcome)
-        return check
+        return _write_down(item, finding, by=by, at=at)
+
+
+def record_swept(*, at: datetime, item: Item, finding: Finding) -> FixityCheck:
+    """Write down what the archive found by itself, in a sweep (verification.sweep): as record_finding does."""
+    with acting():
+        return _write_down(Item.objects.select_for_update().get(pk=item.pk), finding, by=SYSTEM, at=at)
+
+
+def _write_down(item: Item, finding: Finding, *, by: Agent, at: datetime) -> FixityCheck:
+    """The fixity check of a locked item and its custody event."""
+    if item.erased_at is not None:
+        finding = find(item)
+    event_id = record(
+        Type.VERIFY,
+        by=by,
+        at=at,
+        compartment=item.compartment_id,
+        subjects=[Subject("item", item.id)],
+        outcome=Outcome.SUCCESS if finding.good else Outcome.FAILURE,
+        fields={
+            "object": {"accession": item.accession, "algorithm": "sha256"},
+            "to": {"outcome": finding.outcome, "detail": finding.detail, "stored_sha256": finding.stored_sha256},
+        },
+    )
+    check = FixityCheck.objects.create(
+        item=item,
+        at=at,
+        by_id=by.id,
+        outcome=finding.outcome,
+        detail=finding.detail[:300],
+        steps=[asdict(step) for step in finding.steps],
+        event_id=event_id,
+    )
+    if finding.outcome != FixityOutcome.PENDING:
+        Item.objects.filter(pk=item.pk).update(last_verified_at=at, last_outcome=finding.outcome)
+    return check
 
 
 def record_examination(

@@ -163,6 +163,11 @@ class Item(Located):
             models.Index(fields=["compartment", "-received_at", "-id"], name="item_newest"),
             models.Index(fields=["compartment", "sha256"], name="item_digest"),
             models.Index(fields=["compartment", "last_verified_at"], name="item_coverage"),
+            models.Index(
+                fields=["compartment", "received_at"],
+                condition=models.Q(last_verified_at__isnull=True, erased_at__isnull=True),
+                name="item_unverified",
+            ),
             GinIndex(fields=["search"], name="item_search", opclasses=["gin_trgm_ops"]),
         ]
 

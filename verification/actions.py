@@ -8,7 +8,7 @@ A run's work is cut into acts of one item each, so that a kill at any moment los
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -31,8 +31,9 @@ from evidence.actions import record_finding
 from evidence.fixity import find
 from evidence.models import Item
 from verification import jobs
-from verification.models import Run, RunResult
+from verification.models import Run, RunResult, Schedule
 from verification.queries import items_of, lost_receptions
+from verification.schedules import Plan, plans
 from verification.state import UNDER_WAY, may_become
 from verification.vocabulary import Scope, State
 from witnesses.agreed import consent_faults
@@ -40,6 +41,7 @@ from witnesses.agreed import consent_faults
 MOST_SELECTED = 10_000  # items in one selection
 MOST_FAULTS = 200  # ledger faults kept in full; all are counted
 PERSIST_EVERY = 0.5  # seconds between two writings of the ledger's progress
+PLANNED = ("cycle_days", "first_hour", "last_hour", "paused")
 ONE_READING = 300.0  # seconds in which reading the same trail again is the same reading
 
 
@@ -284,6 +286,60 @@ def read_trail(
             subjects=[subject, Subject(kind, subject.id)],
             fields={"purpose": "copy" if copy else "reading"},
         )
+
+
+def set_schedule(*, by: User, at: datetime, compartment_id: UUID, fields: Mapping[str, Any]) -> Schedule:
+    """Give a compartment a sweep schedule of its own. `fields`: cycle_days, first_hour, last_hour, paused, reason.
+
+    Raises NotVisible, Refused, ValidationError naming each wrong field.
+    """
+    with acting():
+        compartment = require_compartment(by, "schedule.set", compartment_id)
+        before = Schedule.objects.select_for_update().filter(pk=compartment.pk).first()
+        plan = plans([compartment])[compartment.pk]
+        was = _planned(plan)
+        made = before or Schedule(compartment=compartment)
+        for name in PLANNED:
+            setattr(made, name, fields[name])
+        made.reason, made.set_by, made.set_at = str(fields.get("reason", "")).strip(), by, at
+        made.full_clean(validate_unique=False)
+        made.save()
+        _record_schedule(made, by=by, at=at, was=was, now={name: getattr(made, name) for name in PLANNED})
+        return made
+
+
+def clear_schedule(*, by: User, at: datetime, compartment_id: UUID, reason: str) -> None:
+    """Let a compartment follow the archive's plan again. Raises NotVisible, Refused, ValidationError, NotNow."""
+    with acting():
+        compartment = require_compartment(by, "schedule.set", compartment_id)
+        made = Schedule.objects.select_for_update().filter(pk=compartment.pk).first()
+        if made is None:
+            raise NotNow(_("This compartment follows the archive’s plan already."))
+        made.reason = reason.strip()
+        made.clean_fields(exclude=["set_by"])
+        was = _planned(plans([compartment])[compartment.pk])
+        Schedule.objects.filter(pk=compartment.pk).delete()
+        _record_schedule(made, by=by, at=at, was=was, now=_planned(plans([compartment])[compartment.pk]))
+
+
+def _planned(plan: Plan) -> dict[str, Any]:
+    return {
+        "cycle_days": plan.cycle.days,
+        "first_hour": plan.first_hour,
+        "last_hour": plan.last_hour,
+        "paused": plan.paused,
+    }
+
+
+def _record_schedule(made: Schedule, *, by: User, at: datetime, was: dict[str, Any], now: dict[str, Any]) -> None:
+    record(
+        Type.POLICY,
+        by=by,
+        at=at,
+        compartment=made.compartment_id,
+        subjects=[Subject("compartment", made.compartment_id)],
+        fields={"object": {"policy": "sweep schedule"}, "from": was, "to": now, "note": made.reason},
+    )
 
 
 def _selected(by: User, scope: str, accessions: Sequence[str]) -> tuple[list[str], UUID | None]:

@@ -12,23 +12,35 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet, ViewSetMixin
 
-from accounts.permissions import NotVisible, compartments, permitted, require, require_anywhere
+from accounts.models import Compartment
+from accounts.permissions import (
+    NotVisible,
+    compartments,
+    permitted,
+    require,
+    require_anywhere,
+    require_compartment,
+)
 from accounts.requests import person
 from custody.models import Checkpoint, Entry, Event
 from custody.proof import proof_at
 from ledger.merkle import ProofError
 from ledger.proof import format_proof
 from verification import actions
-from verification.models import Run
+from verification.models import Run, Schedule
 from verification.queries import coverage, results_seen, runs_seen
 from verification.serializers import (
     CheckpointSerializer,
     CoverageSerializer,
     EntrySerializer,
     NewRunSerializer,
+    ReasonSerializer,
     RunResultSerializer,
     RunSerializer,
+    ScheduleSerializer,
+    SweepSerializer,
 )
+from verification.sweeps import swept
 
 UUID_REGEX = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
@@ -142,9 +154,53 @@ class CoverageViewSet(GenericViewSet[Any]):
         return Response(CoverageSerializer(coverage(person(request)), many=True).data)
 
 
+class SweepViewSet(GenericViewSet[Any]):
+    """How stored bytes are verified without anybody asking."""
+
+    serializer_class = SweepSerializer
+    queryset = Schedule.objects.none()
+    pagination_class = None
+    lookup_field = "code"
+    lookup_value_regex = "[A-Z0-9-]{1,30}"
+
+    @extend_schema(responses=SweepSerializer(many=True))
+    def list(self, request: Request) -> Response:
+        """One row for each compartment in which you verify items."""
+        return Response(SweepSerializer(swept(person(request), timezone.now()), many=True).data)
+
+    @extend_schema(request=ScheduleSerializer, responses=ScheduleSerializer)
+    def update(self, request: Request, code: str) -> Response:
+        """Give a compartment a schedule of its own."""
+        user, place = person(request), self._place(code)
+        asked = ScheduleSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        fields = {"paused": False} | asked.validated_data
+        made = actions.set_schedule(by=user, at=timezone.now(), compartment_id=place.pk, fields=fields)
+        return Response(ScheduleSerializer(made).data)
+
+    @extend_schema(request=ReasonSerializer, responses={204: None})
+    def destroy(self, request: Request, code: str) -> Response:
+        """Let a compartment follow the archive's plan again. 409 when it does."""
+        user, place = person(request), self._place(code)
+        asked = ReasonSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        reason = asked.validated_data["reason"]
+        actions.clear_schedule(by=user, at=timezone.now(), compartment_id=place.pk, reason=reason)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _place(self, code: str) -> Compartment:
+        """Asked before what was sent is looked at: who may not do it learns nothing of the fields."""
+        user = person(self.request)
+        seen = permitted(user, "compartment.view", Compartment.objects.all()).filter(code=code).first()
+        if seen is None:
+            raise NotVisible(user, "schedule.set")
+        return require_compartment(user, "schedule.set", seen.pk)
+
+
 router_entries: list[tuple[str, type[ViewSetMixin], str]] = [
     ("verification-runs", RunViewSet, "verification-runs"),
     ("checkpoints", CheckpointViewSet, "checkpoints"),
     ("ledger/entries", EntryViewSet, "entries"),
     ("coverage", CoverageViewSet, "coverage"),
+    ("sweeps", SweepViewSet, "sweeps"),
 ]

@@ -14,6 +14,7 @@ from accounts.permissions import anywhere, compartments, permitted
 from custody.models import EventSubject
 from custody.vocabulary import Outcome, Type
 from evidence.models import Item
+from verification.models import Schedule
 from verification.vocabulary import Scope
 
 _SEPARATORS = re.compile(r"[\s,;]+")
@@ -124,3 +125,11 @@ class TrailForm(forms.Form):
         if chosen["until"]:
             result &= Q(at__lt=datetime.combine(chosen["until"], time.min, UTC) + timedelta(days=1))
         return result
+
+
+class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """A compartment's own sweep schedule."""
+
+    class Meta:
+        model = Schedule
+        fields = ("cycle_days", "first_hour", "last_hour", "paused", "reason")

@@ -3,6 +3,7 @@
 import uuid
 
 from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -97,3 +98,23 @@ class RunResult(models.Model):
     @property
     def good(self) -> bool:
         return self.outcome in (FixityOutcome.OK, FixityOutcome.PENDING, FixityOutcome.ERASED)
+
+
+class Schedule(models.Model):
+    """How often, and when, the items of one compartment are verified without anybody asking."""
+
+    compartment = models.OneToOneField(Compartment, models.PROTECT, primary_key=True, related_name="+")
+    cycle_days = models.PositiveSmallIntegerField(
+        _("every so many days"), validators=[MinValueValidator(1), MaxValueValidator(365)]
+    )
+    first_hour = models.PositiveSmallIntegerField(_("from (hour, UTC)"), validators=[MaxValueValidator(23)])
+    last_hour = models.PositiveSmallIntegerField(
+        _("until (hour, UTC)"), validators=[MaxValueValidator(23)], help_text=_("The same hour twice: all day.")
+    )
+    paused = models.BooleanField(_("paused"), default=False)
+    reason = models.CharField(_("reason"), max_length=300, help_text=_("It is kept in the ledger: no name."))
+    set_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    set_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.compartment_id} {self.cycle_days}"

@@ -6,7 +6,7 @@ import evidence.policies  # noqa: F401  its rules are looked up below
 from accounts.models import Grant, Role, User
 from accounts.permissions import rule, rules
 from custody.models import Checkpoint, Event
-from verification.models import Run, RunResult
+from verification.models import Run, RunResult, Schedule
 
 #: Whoever verifies items has the desk for the compartments in which they do. Administrators do not.
 VERIFIERS = frozenset(rules()["item.verify"].roles or ())
@@ -33,3 +33,7 @@ rule("checkpoint.verify", Checkpoint, roles=[Role.AUDITOR], path=None)
 rule("trail.view", Event, roles=[Role.AUDITOR])
 # The exact bytes of an entry hold no value in the clear: whoever verifies items may prove their events.
 rule("entry.view", Event, roles=VERIFIERS)
+
+# When the bytes of a compartment are read again, its archivists say; everybody who verifies sees it.
+rule("schedule.view", Schedule, roles=VERIFIERS)
+rule("schedule.set", Schedule, roles=[Role.ARCHIVIST])

@@ -169,7 +169,8 @@ def tiles(whole: Coverage) -> list[dict[str, Any]]:
 
 def areas(user: User, active: str) -> list[dict[str, Any]]:
     """The parts of the audit desk that are open to the person, as tabs."""
-    places = [("desk", _("Desk")), ("items", _("Items")), ("runs", _("Runs")), ("checkpoints", _("Checkpoints"))]
+    places = [("desk", _("Desk")), ("items", _("Items")), ("runs", _("Runs")), ("sweeps", _("Sweeps"))]
+    places.append(("checkpoints", _("Checkpoints")))
     if anywhere(user, "trail.view"):
         places.append(("trail", _("Trail")))
     return [

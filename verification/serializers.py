@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from accounts.models import Compartment
 from custody.models import Checkpoint
-from verification.models import Run, RunResult
+from verification.models import Run, RunResult, Schedule
 from verification.queries import Coverage
 from verification.vocabulary import Figure, Scope
 
@@ -131,3 +131,35 @@ class CoverageSerializer(serializers.Serializer[Any]):
 
     def get_pending(self, row: Coverage) -> int:
         return row.figures[Figure.PENDING]
+
+
+class SweepSerializer(serializers.Serializer[Any]):
+    """A compartment's sweeps: its schedule (`own`, or the archive's), what is due, what the last seven days found."""
+
+    compartment = serializers.CharField(source="plan.compartment.code")
+    cycle_days = serializers.IntegerField(source="plan.cycle.days")
+    first_hour = serializers.IntegerField(source="plan.first_hour")
+    last_hour = serializers.IntegerField(source="plan.last_hour")
+    paused = serializers.BooleanField(source="plan.paused")
+    own = serializers.SerializerMethodField()
+    due = serializers.IntegerField()
+    open = serializers.BooleanField()
+    verified = serializers.IntegerField()
+    failed = serializers.IntegerField()
+
+    def get_own(self, row: Any) -> bool:
+        return row.plan.schedule is not None
+
+
+class ScheduleSerializer(serializers.ModelSerializer[Schedule]):
+    """A compartment's own sweep schedule."""
+
+    class Meta:
+        model = Schedule
+        fields = ("cycle_days", "first_hour", "last_hour", "paused", "reason")
+
+
+class ReasonSerializer(serializers.Serializer[Any]):
+    """Why."""
+
+    reason = serializers.CharField(max_length=300)

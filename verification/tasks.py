@@ -1,22 +1,26 @@
-"""The work of verification runs, in stretches: a worker is never held by one run for long, and none is forgotten."""
+"""The work of runs and sweeps, in stretches: a worker is never held by one of them for long, and none is forgotten."""
 
 import logging
 import time
 from uuid import UUID
 
+from django.conf import settings
 from django.db import close_old_connections
 from django.utils import timezone
 from procrastinate import JobContext, RetryStrategy
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from verification import actions, jobs
+from verification import actions, jobs, sweeps
 from verification.models import Run
 from verification.state import UNDER_WAY
 
 log = logging.getLogger(__name__)
 STRETCH = 60.0  # seconds of one run before other jobs get their turn
 ATTEMPTS = 5
+SWEPT = 20.0  # seconds of one lane before other jobs get their turn
+BACK_OFF = 600.0  # seconds until a store that was away is asked again
+MEBIBYTE = 2**20
 
 
 @app.task(name=jobs.VERIFY_RUN, retry=RetryStrategy(max_attempts=ATTEMPTS, exponential_wait=4), pass_context=True)
@@ -58,3 +62,36 @@ def resume(run: Run) -> bool:
     log.warning("a verification run had no job and goes on")
     jobs.defer_run(run.pk)
     return True
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="verification.tasks.start_sweeps", queueing_lock="verification.start_sweeps")
+def start_sweeps(timestamp: int) -> None:
+    """Every minute: each lane in which something is due goes on, on whatever host has a worker free."""
+    close_old_connections()
+    lanes = settings.SANAD_SWEEP_LANES
+    for lane in range(lanes):
+        if sweeps.next_items(lane, lanes, timezone.now()):
+            jobs.defer_sweep(lane)
+
+
+@app.task(name=jobs.SWEEP)
+def sweep(*, lane: int) -> None:
+    """One stretch of a lane. The next waits in the queue until the bytes read keep to SANAD_SWEEP_RATE."""
+    close_old_connections()
+    lanes, began = settings.SANAD_SWEEP_LANES, time.monotonic()
+    if lane >= lanes:
+        return
+    try:
+        done = sweeps.work(lane=lane, lanes=lanes, until=began + SWEPT)
+    finally:
+        close_old_connections()
+    if done.more:
+        jobs.defer_sweep(lane, in_seconds=pause_after(done, time.monotonic() - began))
+
+
+def pause_after(done: sweeps.Stretch, seconds: float) -> float:
+    """How many seconds a lane waits after a stretch that took so many."""
+    share = settings.SANAD_SWEEP_RATE * MEBIBYTE / settings.SANAD_SWEEP_LANES
+    wanted = done.size / share - seconds if share else 0.0
+    return max(wanted, BACK_OFF if done.away else 0.0)

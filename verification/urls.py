@@ -1,7 +1,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from verification import outside_views, trail_views, views
+from verification import outside_views, sweep_views, trail_views, views
 
 
 class AccessionConverter(StringConverter):
@@ -23,6 +23,8 @@ urlpatterns = [
     path("runs/<uuid:run_id>/cancel/", views.cancel_run, name="cancel_run"),
     path("runs/<uuid:run_id>/results.csv", views.run_csv, name="run_csv"),
     path("runs/<uuid:run_id>/print/", views.run_print, name="run_print"),
+    path("sweeps/", sweep_views.sweeps, name="sweeps"),
+    path("sweeps/<audited:code>/", sweep_views.schedule, name="schedule"),
     path("items/<audited:accession>/", views.item, name="item"),
     path("items/<audited:accession>/trail/", trail_views.item_trail, name="item_trail"),
     path("items/<audited:accession>/trail.csv", trail_views.item_trail_csv, name="item_trail_csv"),

@@ -35,6 +35,7 @@ NO_PAGES = frozenset(
         "verification:entry_proof",
         "cases:bundle_progress",
         "health",
+        "metrics",
         "api-schema",
     }
 )

@@ -16,7 +16,7 @@ from custody.vocabulary import Type
 from tests import factories
 from tests.architecture.makers import action_of, instance_of, url_argument
 from verification import actions
-from verification.models import Run, RunResult
+from verification.models import Run, RunResult, Schedule
 from verification.vocabulary import Scope, State
 
 
@@ -141,3 +141,38 @@ def _fail() -> Callable[[], Any]:
 def _read() -> Callable[[], Any]:
     auditor, _compartment = _audited()
     return lambda: actions.read_trail(by=auditor, at=timezone.now(), subject=Subject("user", auditor.pk))
+
+
+WEEKLY = {"cycle_days": 7, "first_hour": 22, "last_hour": 6, "paused": False, "reason": "Quiet hours"}
+
+
+def scheduled(compartment: Compartment) -> Schedule:
+    """A compartment's own schedule, set by one of its archivists."""
+    by = factories.make_user(Role.ARCHIVIST, compartment)
+    return actions.set_schedule(by=by, at=timezone.now(), compartment_id=compartment.pk, fields=WEEKLY)
+
+
+@instance_of(Schedule)
+def schedule_there(compartment: Compartment, person: User) -> Schedule:
+    return scheduled(compartment)
+
+
+@url_argument("verification:schedule:code")
+@url_argument("sweeps-detail:code")
+def swept_code(compartment: Compartment, person: User) -> Any:
+    return compartment.code
+
+
+@action_of(actions.set_schedule)
+def sets_a_schedule() -> Callable[[], Any]:
+    compartment = factories.make_compartment()
+    by = factories.make_user(Role.ARCHIVIST, compartment)
+    return lambda: actions.set_schedule(by=by, at=timezone.now(), compartment_id=compartment.pk, fields=WEEKLY)
+
+
+@action_of(actions.clear_schedule)
+def clears_a_schedule() -> Callable[[], Any]:
+    made = scheduled(factories.make_compartment())
+    return lambda: actions.clear_schedule(
+        by=made.set_by, at=timezone.now(), compartment_id=made.compartment_id, reason="Enough"
+    )
