@@ -42,6 +42,16 @@ URLS = {
 }
 
 
+#: A server whose host vanished is gone after half a minute; by itself a connection would wait for a quarter of an hour.
+BOUNDED = {
+    "connect_timeout": 10,  # seconds, as the others but the last, which is milliseconds (libpq)
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
+
+
 def role_of(argv: Sequence[str]) -> str:
     """The role for the program with these arguments: the least that its work needs."""
     if len(argv) > 1 and Path(argv[0]).name == "manage.py":
@@ -75,5 +85,6 @@ def _from_url(name: str, url: str) -> dict[str, Any]:
         raise ImproperlyConfigured(f"{name} must look like postgresql://user:password@host:5432/name.") from None
     if found.get("ENGINE") != "django.db.backends.postgresql":
         raise ImproperlyConfigured(f"{name} must name a PostgreSQL server (postgresql://...), no other database works.")
+    found["OPTIONS"] = BOUNDED | found.get("OPTIONS", {})
     found["HOST"] = unquote(found["HOST"])  # a socket's folder is written with %2F in a URL
     return found

@@ -6,6 +6,7 @@ from accounts.views import set_language
 from archive.health import health
 from archive.metrics import metrics
 
+handler500 = "archive.errors.failed"
 urlpatterns = [
     path("", include("accounts.urls")),
     path("items/", include("evidence.urls")),

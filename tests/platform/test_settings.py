@@ -130,3 +130,10 @@ def test_the_policy_for_browsers_has_nothing_unsafe(data: Path) -> None:
 
     assert "'default-src': [\"'none'\"]" in policy
     assert "unsafe" not in policy
+
+
+def test_a_database_whose_host_vanishes_is_not_waited_for_as_long_as_the_kernel_would(data: Path) -> None:
+    show = "*(settings.DATABASES['default']['OPTIONS'][name] for name in ('connect_timeout', 'tcp_user_timeout'))"
+    url = "postgresql://owner:x@db.example/evidence"
+    assert read(data, show, DATABASE_URL=url).stdout.strip() == "10 30000"
+    assert read(data, show, DATABASE_URL=f"{url}?connect_timeout=3").stdout.strip() == "3 30000"

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.test.utils import override_settings
 
-from archive import data_folder, drill_erasure, drill_kills, drill_kills_proof, drill_restore, postgres
+from archive import data_folder, drill_erasure, drill_faults, drill_kills, drill_kills_proof, drill_restore, postgres
 from archive.canaries import Canary, Hit
 from archive.drill_copies import prepare
 from archive.drill_injection import all_attacks
@@ -34,15 +35,17 @@ class Command(BaseCommand):
         "`insider`: attack it as the database's superuser and with stolen files, and tell what caught each attack. "
         "`restore`: put back an older backup of the database, and the ledger's newer entries from its export. "
         "`kills`: kill web server, sequencer, signer and database at random under load; nothing is lost. "
+        "`faults`: kill a reception, or let disk and database fail it, at each of its system calls (needs strace). "
         "Exits 1 when something is found where nothing may be, an attack is not caught, or a restore goes wrong, "
         "or an act is lost, happens twice, or waits too long."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", choices=["erasure", "insider", "kills", "restore"])
+        parser.add_argument("name", choices=["erasure", "faults", "insider", "kills", "restore"])
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
         parser.add_argument("--count", type=int, default=1000, help="kills: how many (default: 1000, half an hour)")
         parser.add_argument("--seed", type=int, default=None, help="kills: what is drawn; printed at the end")
+        parser.add_argument("--every", type=int, default=1, help="faults: only each so many-th of them (default: all)")
         parser.add_argument("--keep", action="store_true", help="keep the drill's folder, and say where it is")
         parser.add_argument("--inside", metavar="FOLDER", help="play in this very archive, which must be empty")
 
@@ -53,12 +56,17 @@ class Command(BaseCommand):
             with override_settings(STORAGES=settings.STORAGES | {"staticfiles": plain}):
                 call_command("migrate", interactive=False, verbosity=0)
                 plays = {"erasure": self._erasure, "insider": self._insider, "restore": self._restore}
-                (plays | {"kills": self._kills})[name](Path(options["inside"]))
+                plays |= {"kills": self._kills, "faults": lambda home: self._faults(home, options["every"])}
+                plays[name](Path(options["inside"]))
             return
         home = Path(tempfile.mkdtemp(prefix="sanad-drill-"))
         home.chmod(0o711)  # the account that runs the database for root passes through
         try:
-            result = self._play_kills(home, options) if name == "kills" else self._in_an_archive_of_its_own(home, name)
+            if name == "kills":
+                result = self._play_kills(home, options)
+            else:
+                more = ["--every", str(max(1, options["every"]))] if name == "faults" else []
+                result = self._in_an_archive_of_its_own(home, name, more)
         finally:
             if options["keep"]:
                 self.stderr.write(f"kept: {home}")
@@ -68,14 +76,14 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(result, ensure_ascii=False, indent=1))
         else:
             tells = {"erasure": self._tell_erasure, "insider": self._tell_insider, "restore": self._tell_restore}
-            (tells | {"kills": self._tell_kills})[name](result)
+            (tells | {"kills": self._tell_kills, "faults": self._tell_faults})[name](result)
         if result["failed"]:
             raise CommandError("The drill failed.", returncode=FAILED)
 
-    def _in_an_archive_of_its_own(self, home: Path, name: str) -> dict[str, Any]:
+    def _in_an_archive_of_its_own(self, home: Path, name: str, more: Sequence[str] = ()) -> dict[str, Any]:
         data = home / "data"
         data_folder.prepare(data)
-        cluster = postgres.Cluster(data, durable=name in ("erasure", "kills"))  # others copy it whole
+        cluster = postgres.Cluster(data, durable=name in ("erasure", "faults", "kills"))  # others copy it whole
         cluster.start()
         try:
             environ = {name: value for name, value in os.environ.items() if not name.startswith("SANAD_")}
@@ -85,7 +93,15 @@ class Command(BaseCommand):
                 "DATABASE_URL": postgres.database_url(data),
                 "DJANGO_SETTINGS_MODULE": "archive.settings",
             }
-            command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "drill", name, "--inside", str(home)]
+            command = [
+                sys.executable,
+                str(settings.BASE_DIR / "manage.py"),
+                "drill",
+                name,
+                "--inside",
+                str(home),
+                *more,
+            ]
             done = subprocess.run(command, env=environ, capture_output=True, text=True)
             if done.returncode:
                 raise CommandError(f"The drill could not be played: {done.stderr.strip()[-2000:]}", returncode=FAILED)
@@ -126,6 +142,13 @@ class Command(BaseCommand):
             return
         steps, recoveries = drill_kills_proof.prove(home)
         self._keep(home, {"steps": [asdict(step) for step in steps], "recoveries": recoveries})
+
+    def _faults(self, home: Path, every: int) -> None:
+        try:
+            result = drill_faults.Drill(home).play(every)
+        except drill_faults.NotPlayed as problem:
+            raise CommandError(str(problem), returncode=FAILED) from None
+        self._keep(home, asdict(result) | {"failed": bool(result.wrong)})
 
     def _insider(self, home: Path) -> None:
         told = [asdict(outcome) for outcome in play(prepare(home), all_attacks())]
@@ -205,6 +228,18 @@ class Command(BaseCommand):
             self.stdout.write(f"{'ok' if step['good'] else 'WRONG':6} {step['name']}")
             if step["said"]:
                 self.stdout.write(f"           {step['said']}")
+
+    def _tell_faults(self, result: dict[str, Any]) -> None:
+        made = ", ".join(f"{call} {count}" for call, count in result["calls"].items())
+        self.stdout.write(f"one reception, calls of its busiest thread: {made}")
+        self.stdout.write("tried: " + ", ".join(f"{kind} {count}" for kind, count in result["tried"].items()))
+        self.stdout.write("ended: " + ", ".join(f"{how} {count}" for how, count in result["ended"].items()))
+        self.stdout.write(
+            f"the slowest took {result['slowest']:.1f} s; {result['left_over']} leftovers that no row names, all removed; "
+            f"{len(result['wrong'])} promises broken"
+        )
+        for words in result["wrong"]:
+            self.stdout.write(f"WRONG  {words}")
 
     @staticmethod
     def _count(result: dict[str, Any], place: str, size: int, hits: list[Hit], *, covered: bool) -> None:
