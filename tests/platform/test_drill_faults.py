@@ -29,7 +29,7 @@ def test_every_call_is_killed_and_what_reaches_a_disk_fails_in_every_way_it_can(
 
 
 def test_a_machine_without_strace_is_told_what_it_lacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
     with pytest.raises(drill_faults.NotPlayed, match="apt install strace"):
         drill_faults.Drill(tmp_path)
 

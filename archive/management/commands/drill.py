@@ -235,7 +235,7 @@ class Command(BaseCommand):
         self.stdout.write("tried: " + ", ".join(f"{kind} {count}" for kind, count in result["tried"].items()))
         self.stdout.write("ended: " + ", ".join(f"{how} {count}" for how, count in result["ended"].items()))
         self.stdout.write(
-            f"the slowest took {result['slowest']:.1f} s; {result['left_over']} leftovers that no row names, all removed; "
+            f"the slowest took {result['slowest']:.1f} s; {result['left_over']} leftovers without a row, removed; "
             f"{len(result['wrong'])} promises broken"
         )
         for words in result["wrong"]:
