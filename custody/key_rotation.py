@@ -44,6 +44,7 @@ def begin(*, by: Agent, at: datetime, token: Token | None = None) -> Listed:
     with _alone(folder):
         ring = keys.read_ring(folder)
         if ring.next is None:
+            keys.write_ring(folder, ring)  # before a second key stands there: without a list there is one key
             made = _make(folder, token)
             ring = replace(ring, keys=(*ring.keys, made), next=made.id)
             keys.write_ring(folder, ring)

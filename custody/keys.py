@@ -172,6 +172,9 @@ def write_ring(folder: Path, ring: Ring) -> None:
     """Replace the list as a whole. It holds no secret, and every process of the archive reads it. Raises OSError."""
     text = json.dumps({"version": _LIST_VERSION} | asdict(ring), indent=1, sort_keys=True)
     write_durably(folder / LIST, text + "\n", mode=0o644)
+    if os.geteuid() == 0:  # of the account that the archive runs as, whoever rotates
+        owner = folder.stat()
+        os.chown(folder / LIST, owner.st_uid, owner.st_gid)
 
 
 def load(folder: Path, listed: Listed) -> WrappingKey:
@@ -260,3 +263,28 @@ def write_durably(path: Path, text: str, *, mode: int = 0o600) -> None:
 def derive(secret: bytes, purpose: str) -> bytes:
     """A 256-bit key for one purpose (HKDF-SHA-256, RFC 5869)."""
     return HKDF(algorithm=hashes.SHA256(), length=KEY_BYTES, salt=None, info=purpose.encode()).derive(secret)
+
+
+__all__ = [
+    "KEK",
+    "KEY_BYTES",
+    "LIST",
+    "KeyProblem",
+    "KeyRing",
+    "Listed",
+    "Ring",
+    "derive",
+    "encode_secret",
+    "key_folder",
+    "load",
+    "opens_values",
+    "provider",
+    "read_or_make_secret",
+    "read_ring",
+    "read_secret",
+    "shred",
+    "stamp",
+    "token_of",
+    "write_durably",
+    "write_ring",
+]

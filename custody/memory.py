@@ -5,6 +5,7 @@ used again, and memory that the system swaps out is on the disk (docs/howto/keys
 """
 
 import ctypes
+import hmac
 import resource
 import sys
 from typing import Self
@@ -19,6 +20,12 @@ class Secret(bytearray):
         return f"<{len(self)} secret bytes>"
 
     __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        """In constant time."""
+        return isinstance(other, bytes | bytearray) and hmac.compare_digest(self, other)
+
+    __hash__ = None
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("a secret is not pickled")

@@ -24,7 +24,7 @@ from django.utils.translation import gettext as _
 
 from custody import keys
 from custody.memory import Secret
-from evidence import store, streams
+from evidence import escrow, store, streams
 from evidence.hashing import Digest
 from evidence.models import Blob
 
@@ -154,15 +154,20 @@ class _Ciphertext:
         self.digest.close()
 
 
-def make_blob(received: Received) -> Blob:
-    """The row of received bytes, with their key wrapped. Call inside the action that records them."""
-    return Blob.objects.create(
+def make_blob(received: Received, name: str = "") -> Blob:
+    """The row of received bytes, with their key wrapped and in escrow. Call inside the action that records them.
+
+    `name` is what a recovery calls the bytes: an accession number, never an original name.
+    """
+    blob = Blob.objects.create(
         id=received.blob_id,
         address=received.address,
         size=received.stored_size,
         wrapped_key=keys.provider().wrap(received.key, f"blob/{received.blob_id}"),
         key_commitment=key_commitment(received.key),
     )
+    escrow.deposit(blob, received.key, escrow.Plain(received.sha256, received.size, name))
+    return blob
 
 
 def discard(received: Received) -> None:
