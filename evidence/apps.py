@@ -8,7 +8,7 @@ class EvidenceConfig(AppConfig):
     def ready(self) -> None:
         from custody import rewrapping
         from custody.roles import open_to_auditor
-        from evidence import erasure_parts, escrow_exports, home, navigation, policies  # noqa: F401  registers permissions, entrance and card
+        from evidence import checks, erasure_parts, escrow_exports, home, navigation, policies  # noqa: F401  registers permissions, entrance and card
 
         open_to_auditor("evidence_item", "id", "accession", "compartment_id", "blob_id", "sha256", "sha512", "size")
         open_to_auditor("evidence_blob", "id", "address", "size", "key_commitment")

@@ -81,18 +81,18 @@ def deposit(blob: Blob, key: bytes | bytearray, plain: Plain) -> None:
 
 def seal(blob: Blob, key: bytes | bytearray, plain: Plain, known: Recipients) -> bytes:
     """The escrow record of a blob as an age file that any one of the recipients opens."""
-    record = {
+    record: dict[str, object] = {
         "address": blob.address,
         "blob": str(blob.id),
         "commitment": blob.key_commitment,
-        "key": key.hex(),
         "name": plain.name,
         "purpose": PURPOSE,
         "sha256": plain.sha256,
         "size": plain.size,
     }
-    keys = [pyrage.x25519.Recipient.from_str(known.by_id[one]) for one in known.ids]
-    return bytes(pyrage.encrypt(canonical(record), keys))
+    to = [pyrage.x25519.Recipient.from_str(known.by_id[one]) for one in known.ids]
+    # No variable holds the key in the clear: the page of an error shows every variable.
+    return bytes(pyrage.encrypt(canonical(record | {"key": key.hex()}), to))
 
 
 @lru_cache(maxsize=2)

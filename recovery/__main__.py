@@ -6,6 +6,7 @@ not begin. One line of JSON for each object on standard output, the summary on s
 
 import argparse
 import json
+import resource
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from recovery.objects import NotRecovered, recover
 
 def main(arguments: list[str]) -> int:
     options = _parse(arguments)
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))  # a core dump would hold identity and keys
     try:
         identities = [one for path in options.identity for one in read_identities(path)]
         if options.out is not None:

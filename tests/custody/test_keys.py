@@ -1,5 +1,6 @@
 """Keys: kept where only the service reads them, and bound to the one row they belong to."""
 
+import base64
 import pickle
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from uuid import uuid4
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.core.checks import run_checks
+from django.views.debug import ExceptionReporter
 
 from custody import seal
 from custody.keys import (
@@ -28,7 +30,9 @@ from custody.keys import (
 )
 from custody.memory import Secret
 from custody.wrapping import KeyProblem, key_id
+from evidence import blobs, streams
 from evidence.blobs import Received
+from tests import factories
 
 
 def test_a_key_file_is_made_once_for_the_owner_alone(tmp_path: Path) -> None:
@@ -188,6 +192,28 @@ def test_a_key_shows_in_no_repr_and_no_pickle_and_can_be_wiped(tmp_path: Path) -
     assert key == bytes(32)
     secret = read_or_make_secret(tmp_path / "kek")
     assert secret.hex() not in repr(KeyRing(tmp_path)) + repr(vars(KeyRing(tmp_path)))
+
+
+@pytest.mark.django_db
+def test_the_page_of_an_error_shows_no_key(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With DEBUG it shows every variable of every frame: here of the way from the wrapped key to the bytes."""
+    settings.DEBUG = True
+    item = factories.make_item(data=b"x")
+    key = bytes(provider().unwrap(bytes(item.blob.wrapped_key), f"blob/{item.blob_id}"))
+    monkeypatch.setattr(streams.Decryptor, "_open", lambda *_: 1 // 0)
+    told = ""
+    try:
+        list(blobs.read_blob(item.blob))
+    except ZeroDivisionError:
+        told = ExceptionReporter(None, *sys.exc_info()).get_traceback_html()  # type: ignore[arg-type]
+    try:
+        with provider().unwrap(bytes(item.blob.wrapped_key), f"blob/{item.blob_id}") as held:
+            provider().wrap(held, "\ud800")
+    except UnicodeEncodeError:
+        told += ExceptionReporter(None, *sys.exc_info()).get_traceback_html()  # type: ignore[arg-type]
+    assert "secret bytes" in told
+    for shown in (key.hex(), repr(key)[2:-1], base64.b64encode(key).decode()):
+        assert shown not in told
 
 
 def test_a_process_that_holds_keys_leaves_no_core_dump(tmp_path: Path) -> None:

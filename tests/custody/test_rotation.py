@@ -24,6 +24,7 @@ from archive.databases import role_of
 from custody import key_rotation, keys, rewrapping, seal
 from custody.engine import SYSTEM, opened
 from custody.key_rotation import RotationRefused
+from custody.memory import Secret
 from custody.models import SubjectKey
 from custody.story import story
 from custody.token_keys import Token
@@ -61,7 +62,7 @@ def fill(count: int) -> dict[str, bytes]:
 
 
 def blob() -> dict[str, bytes]:
-    key = keys.Secret(secrets.token_bytes(32))
+    key = Secret(secrets.token_bytes(32))
     made = blobs.make_blob(Received(uuid4(), secrets.token_hex(32), 40, key, "ab", "cd", 0))
     return {f"blob/{made.pk}": bytes(key)}
 
