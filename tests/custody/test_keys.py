@@ -205,12 +205,12 @@ def test_the_page_of_an_error_shows_no_key(settings: Any, monkeypatch: pytest.Mo
     try:
         list(blobs.read_blob(item.blob))
     except ZeroDivisionError:
-        told = ExceptionReporter(None, *sys.exc_info()).get_traceback_html()  # type: ignore[arg-type]
+        told = ExceptionReporter(None, *sys.exc_info()).get_traceback_html()
     try:
         with provider().unwrap(bytes(item.blob.wrapped_key), f"blob/{item.blob_id}") as held:
             provider().wrap(held, "\ud800")
     except UnicodeEncodeError:
-        told += ExceptionReporter(None, *sys.exc_info()).get_traceback_html()  # type: ignore[arg-type]
+        told += ExceptionReporter(None, *sys.exc_info()).get_traceback_html()
     assert "secret bytes" in told
     for shown in (key.hex(), repr(key)[2:-1], base64.b64encode(key).decode()):
         assert shown not in told
