@@ -17,10 +17,13 @@ _PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES",
 
 @register(Tags.security)
 def key_encryption_keys(**_: Any) -> list[CheckMessage]:
-    """E010 the keys of this archive cannot be used as they are kept. A process without keys has none to look at."""
+    """E010 keys are not kept as they must be, W010 the token of the current key does not answer now.
+
+    A process without keys has none to look at.
+    """
     try:
-        if keys.opens_values():
-            keys.provider()
+        if keys.opens_values() and (problem := keys.provider().problem()):
+            return [checks.Warning(problem, hint="Nothing can be received or opened meanwhile.", id="custody.W010")]
     except (keys.KeyProblem, OSError) as problem:
         return [Error(str(problem), hint="docs/howto/keys.md says how keys are kept.", id="custody.E010")]
     return []

@@ -88,6 +88,15 @@ class KeyRing:
         self._look()
         return self._current.id
 
+    def problem(self) -> str:
+        """Why the current key does not work now, such as a token that does not answer; empty when it does."""
+        try:
+            with Secret(secrets.token_bytes(KEY_BYTES)) as probe:
+                good = self.unwrap(self.wrap(probe, "probe/"), "probe/") == probe
+        except KeyProblem as found:
+            return str(found)
+        return "" if good else f"the key {self._current.id.hex()} does not give back what it was given"
+
     def _unwrap_v1(self, wrapped: bytes, context: str) -> Secret:
         """An envelope of the time when there was one key, in a file, without a name."""
         for key in self._keys.values():

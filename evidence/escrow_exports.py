@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -56,23 +56,24 @@ def coverage() -> Coverage:
 def catch_up(*, by: Agent, at: datetime) -> Iterator[int]:
     """Seal what is not sealed for the recipients of now, yielding the number of each batch.
 
-    Raises ExportRefused without recipients, KeyProblem when a key does not open.
+    Raises ExportRefused without recipients, KeyProblem at the end when keys did not open; the others are sealed.
     """
     known = recipients()
     if not known.by_id:
         raise ExportRefused("no recipients are named: there is no escrow to catch up with")
+    after, unopened = UUID(int=0), 0
     while True:
         with acting():
-            batch = list(_uncovered(known.ids).select_for_update(skip_locked=True)[:BATCH])
-            for blob in batch:
-                Escrow.objects.filter(blob_id=blob.id).delete()
-                with keys.provider().unwrap(bytes(blob.wrapped_key), f"blob/{blob.id}") as key:
-                    deposit(blob, key, _plain(blob))
-            if batch:
-                _record(by, at, {"step": "sealed", "objects": len(batch), "recipients": known.ids})
+            batch = list(_uncovered(known.ids).filter(pk__gt=after).select_for_update(skip_locked=True)[:BATCH])
+            done = sum(_seal_again(blob) for blob in batch)
+            if done:
+                _record(by, at, {"step": "sealed", "objects": done, "recipients": known.ids})
         if not batch:
-            return
-        yield len(batch)
+            break
+        after, unopened = batch[-1].pk, unopened + len(batch) - done
+        yield done
+    if unopened:
+        raise keys.KeyProblem(f"the keys of {unopened} objects do not open; verify the items")
 
 
 def export(*, by: Agent, at: datetime, path: Path) -> EscrowExport:
@@ -151,6 +152,17 @@ def beyond(user: Any, items: Sequence[Item]) -> Iterator[str]:
             "before can be opened until these files are destroyed.",
             count,
         ) % {"count": count}
+
+
+def _seal_again(blob: Blob) -> bool:
+    try:
+        unwrapped = keys.provider().unwrap(bytes(blob.wrapped_key), f"blob/{blob.id}")
+    except keys.KeyProblem:
+        return False
+    with unwrapped as key:
+        Escrow.objects.filter(blob_id=blob.id).delete()
+        deposit(blob, key, _plain(blob))
+    return True
 
 
 def _uncovered(ids: list[str]) -> QuerySet[Blob]:

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings as django_settings
+from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
@@ -231,6 +232,16 @@ def test_into_a_token_and_out_of_it_again(folder: Path, token: Token, settings: 
     key_rotation.destroy(by=SYSTEM, at=timezone.now() + timedelta(hours=4), key_id=in_token.hex())
     keys.provider.cache_clear()
     assert all_open(known)
+
+
+@pytest.mark.django_db
+def test_a_token_that_stops_answering_is_told_at_the_start(folder: Path, token: Token, settings: Any) -> None:
+    settings.SANAD_PKCS11_PIN_FILE = token.pin_file
+    rotate("add", "--module", str(token.module), "--token", token.label)
+    assert run_checks() == []
+    settings.SANAD_PKCS11_PIN_FILE = folder / "absent"
+    keys.provider.cache_clear()
+    assert [problem.id for problem in run_checks()] == ["custody.W010"]
 
 
 @pytest.mark.django_db

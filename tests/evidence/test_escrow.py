@@ -135,6 +135,18 @@ def test_what_came_before_is_caught_up_and_a_new_recipient_gets_everything(
     assert [one["objects"] for one in told()] == [2] * 6
 
 
+def test_a_key_that_does_not_open_keeps_no_other_object_out_of_escrow(
+    holders: list[Any], name: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(escrow_exports, "BATCH", 1)
+    items = [factories.make_item(data=b"%d" % number) for number in range(3)]
+    Blob.objects.filter(pk=items[0].blob_id).update(wrapped_key=b"\x01" + bytes(60))
+    name(*holders)
+    with pytest.raises(CommandError, match="the keys of 1 objects do not open"):
+        call_command("escrow_keys", stdout=StringIO(), stderr=StringIO())
+    assert escrow_exports.coverage() == (2, 3)
+
+
 def test_a_row_of_escrow_is_never_changed_and_goes_with_its_key(holders: list[Any], name: Callable[..., None]) -> None:
     name(*holders)
     one, other = factories.make_item(data=b"1"), factories.make_item(data=b"2")
