@@ -21,6 +21,7 @@ COMMANDS = {
             "migrate",
             "replay_ledger",
             "requeue_events",
+            "rotate_key",
             "sample",
             "set_up",
             "showmigrations",

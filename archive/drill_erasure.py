@@ -216,9 +216,11 @@ def _secrets(items: Iterable[Item]) -> Iterator[Canary]:
         blob = Blob.objects.get(pk=item.blob_id)
         wrapped = bytes(SubjectKey.objects.get(subject_id=item.pk).wrapped)
         event = reception_of(item).id
-        yield of_bytes(f"content key {number}", keys.provider().unwrap(bytes(blob.wrapped_key), f"blob/{blob.pk}"))
+        yield of_bytes(
+            f"content key {number}", bytes(keys.provider().unwrap(bytes(blob.wrapped_key), f"blob/{blob.pk}"))
+        )
         yield of_bytes(f"content key {number}, wrapped", bytes(blob.wrapped_key))
-        yield of_bytes(f"item's key {number}", keys.provider().unwrap(wrapped, f"subject/{item.pk}"))
+        yield of_bytes(f"item's key {number}", bytes(keys.provider().unwrap(wrapped, f"subject/{item.pk}")))
         yield of_bytes(f"item's key {number}, wrapped", wrapped)
         yield of_bytes(f"salt {number}", opened([event])[event]["object"][0])
         if number == 1:

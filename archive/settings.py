@@ -35,6 +35,9 @@ try:
     SANAD_ORIGIN = data_folder.read_origin(SANAD_DATA)
 except data_folder.DataFolderProblem as problem:
     raise ImproperlyConfigured(str(problem)) from None
+SANAD_KEY_FOLDER = environment.folder("SANAD_KEY_FOLDER", SANAD_KEYS)  # key-encryption keys (custody.keys)
+SANAD_PKCS11_PIN_FILE = environment.file("SANAD_PKCS11_PIN_FILE", SANAD_KEYS / "pkcs11-pin")
+SANAD_ESCROW_RECIPIENTS = environment.file("SANAD_ESCROW_RECIPIENTS", SANAD_KEYS / "escrow-recipients")
 SANAD_UPLOAD_LIMIT = environment.whole_number("SANAD_UPLOAD_LIMIT", 64 * 2**30, smallest=1, largest=2**50)  # bytes
 
 # Who vouches for the ledger from outside: nobody, where these files are absent

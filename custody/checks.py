@@ -1,4 +1,6 @@
-"""`manage.py check --database default`: whether the database keeps the ledger's roles apart, as custody.roles says."""
+"""What is wrong before anything starts: keys that are not kept as they must be; and with `check --database default`
+whether the database keeps the ledger's roles apart, as custody.roles says.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -8,9 +10,23 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from custody import roles
+from custody import keys, roles
 
 _PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
+
+
+@register(Tags.security)
+def key_encryption_keys(**_: Any) -> list[CheckMessage]:
+    """E010 keys are not kept as they must be, W010 the token of the current key does not answer now.
+
+    A process without keys has none to look at.
+    """
+    try:
+        if keys.opens_values() and (problem := keys.provider().problem()):
+            return [checks.Warning(problem, hint="Nothing can be received or opened meanwhile.", id="custody.W010")]
+    except (keys.KeyProblem, OSError) as problem:
+        return [Error(str(problem), hint="docs/howto/keys.md says how keys are kept.", id="custody.E010")]
+    return []
 
 
 @register(Tags.database)

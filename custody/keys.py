@@ -1,71 +1,208 @@
-"""Key-encryption keys. The default provider is a file that only the service's user may read."""
+"""The archive's key-encryption keys: which there are, which one wraps now, and the files that hold secrets.
+
+Without `key-encryption.json` there is one key, in the file `kek`, made on first use. Rotation (custody.key_rotation)
+writes that list: keys in files and in tokens, one of them current. Every process looks at it before it wraps, so that a
+new key is used at once, and again when a row names a key it does not know.
+"""
 
 import base64
+import json
 import os
 import secrets
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Protocol
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
+from custody import wrapping
+from custody.memory import Secret, no_core_dumps
+from custody.token_keys import Token, TokenKey
+from custody.wrapping import KEY_BYTES, KeyProblem, MemoryKey, WrappingKey
 from ledger import durable
 
-KEY_BYTES = 32
-_NONCE_BYTES = 12
-_VERSION = b"\x01"
+KEK = "kek"
+LIST = "key-encryption.json"
+_LIST_VERSION = 1
 
 
-class KeyProblem(Exception):
-    """A key is missing, unreadable or does not open what it should."""
+@dataclass(frozen=True)
+class Listed:
+    """A key-encryption key as it stands in the list: in a file beside it, or in a token. Nothing here is secret.
+
+    `replaced_at`: when another became current, seconds since 1970.
+    """
+
+    id: str
+    file: str = ""
+    module: str = ""
+    token: str = ""
+    replaced_at: float | None = None
 
 
-class KeyProvider(Protocol):
-    """Wraps 256-bit data keys. The context binds a wrapped key to its row: it opens nowhere else."""
+@dataclass(frozen=True)
+class Ring:
+    """The list: the key that wraps, the one that is about to, and all that open."""
 
-    def wrap(self, key: bytes, context: str) -> bytes: ...
+    current: str
+    keys: tuple[Listed, ...]
+    next: str | None = None
 
-    def unwrap(self, wrapped: bytes, context: str) -> bytes: ...
 
+class KeyRing:
+    """Wraps under the current key and opens under any key of the list. Used from all threads of a process."""
 
-class FileKeyProvider:
-    """Wraps with AES-256-GCM under a random key kept in one 0600 file, made on first use."""
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._seen: object = None
+        self._current: WrappingKey
+        self._keys: Mapping[bytes, WrappingKey] = {}
+        self._read(stamp(folder))
 
-    def __init__(self, path: Path) -> None:
-        self._aead = AESGCM(read_or_make_secret(path))
+    def wrap(self, key: bytes | bytearray, context: str) -> bytes:
+        """The data key in an envelope under the current key, for the row that the context names."""
+        self._look()
+        return wrapping.envelope(self._current, key, context)
 
-    def wrap(self, key: bytes, context: str) -> bytes:
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        return _VERSION + nonce + self._aead.encrypt(nonce, key, context.encode())
-
-    def unwrap(self, wrapped: bytes, context: str) -> bytes:
+    def unwrap(self, wrapped: bytes, context: str) -> Secret:
         """The data key. Raises KeyProblem when the wrapped bytes were changed or belong to another row."""
-        if wrapped[:1] != _VERSION:
-            raise KeyProblem("unknown key envelope version")
-        nonce, sealed = wrapped[1 : 1 + _NONCE_BYTES], wrapped[1 + _NONCE_BYTES :]
+        wrapped = bytes(wrapped)
+        named = wrapping.named_key(wrapped)
+        if named is None:
+            return self._unwrap_v1(wrapped, context)
+        if named not in self._keys:
+            self._look()
+        if named not in self._keys:
+            raise KeyProblem(f"a wrapped key names the key {named.hex()}, which this archive does not have")
+        body = wrapped[wrapping.HEADER_BYTES :]
+        return self._keys[named].open(body, wrapping.associated_data(named, context))
+
+    @property
+    def current(self) -> bytes:
+        """The id of the key that wraps now."""
+        self._look()
+        return self._current.id
+
+    def problem(self) -> str:
+        """Why the current key does not work now, such as a token that does not answer; empty when it does."""
         try:
-            return self._aead.decrypt(nonce, bytes(sealed), context.encode())
-        except InvalidTag:
-            raise KeyProblem("a wrapped key does not open: wrong key file, or the row was changed") from None
+            with Secret(secrets.token_bytes(KEY_BYTES)) as probe:
+                good = self.unwrap(self.wrap(probe, "probe/"), "probe/") == probe
+        except KeyProblem as found:
+            return str(found)
+        return "" if good else f"the key {self._current.id.hex()} does not give back what it was given"
+
+    def _unwrap_v1(self, wrapped: bytes, context: str) -> Secret:
+        """An envelope of the time when there was one key, in a file, without a name."""
+        for key in self._keys.values():
+            if isinstance(key, MemoryKey):
+                try:
+                    return key.open(wrapped[1:], context.encode())
+                except KeyProblem:
+                    continue
+        raise KeyProblem(wrapping.DOES_NOT_OPEN)
+
+    def _look(self) -> None:
+        now = stamp(self._folder)
+        if now != self._seen:
+            with self._lock:
+                if now != self._seen:
+                    self._read(now)
+
+    def _read(self, seen: object) -> None:
+        no_core_dumps()
+        if seen is None and self._seen is not None:
+            raise KeyProblem(f"the list {LIST} is gone; restore it from the backup of the keys")
+        ring = read_ring(self._folder)
+        keys = {bytes.fromhex(listed.id): load(self._folder, listed) for listed in ring.keys}
+        self._keys, self._current, self._seen = keys, keys[bytes.fromhex(ring.current)], seen
+
+    def __repr__(self) -> str:
+        return f"<the keys {', '.join(sorted(key.hex() for key in self._keys))}>"
 
 
 @cache
-def provider() -> KeyProvider:
-    """The archive's key provider."""
-    return FileKeyProvider(_kek())
+def provider() -> KeyRing:
+    """The archive's key provider. Raises KeyProblem when its keys are not kept as they must be."""
+    folder = key_folder()
+    for name in ("SANAD_STORE", "SANAD_STAGING", "SANAD_EXPORTS", "SANAD_LEDGER"):
+        if folder.resolve().is_relative_to(Path(getattr(settings, name)).resolve()):
+            raise KeyProblem(f"the keys lie in {folder}, among what they protect; keep them apart (SANAD_KEY_FOLDER)")
+    return KeyRing(folder)
 
 
 def opens_values() -> bool:
     """Whether this process has the key that opens the archive's sealed values; a signer on another host has not."""
-    return _kek().exists()
+    return any((key_folder() / name).exists() for name in (KEK, LIST))
 
 
-def _kek() -> Path:
-    return Path(settings.SANAD_KEYS) / "kek"
+def key_folder() -> Path:
+    """Where the key-encryption keys and their list are kept."""
+    return Path(settings.SANAD_KEY_FOLDER)
+
+
+def stamp(folder: Path) -> object:
+    """Changes whenever the list does; None while there is none."""
+    try:
+        status = (folder / LIST).stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def read_ring(folder: Path) -> Ring:
+    """The list as it stands; without one, the archive's first key, made when there is no key at all."""
+    try:
+        text = (folder / LIST).read_text("utf-8")
+    except FileNotFoundError:
+        if any(folder.glob(f"{KEK}-*")):
+            raise KeyProblem(f"the list {LIST} is missing; restore it from the backup of the keys") from None
+        first = wrapping.key_id(read_or_make_secret(folder / KEK)).hex()
+        return Ring(first, (Listed(first, file=KEK),))
+    try:
+        found = json.loads(text)
+        if found["version"] != _LIST_VERSION:
+            raise KeyProblem(f"{LIST} was written by a newer version of this software")
+        ring = Ring(found["current"], tuple(Listed(**listed) for listed in found["keys"]), found["next"])
+        known = {bytes.fromhex(listed.id).hex() for listed in ring.keys}
+    except (KeyError, TypeError, ValueError):
+        raise KeyProblem(f"{LIST} is damaged; restore it from the backup of the keys") from None
+    if ring.current not in known:
+        raise KeyProblem(f"{LIST} is damaged; restore it from the backup of the keys")
+    return ring
+
+
+def write_ring(folder: Path, ring: Ring) -> None:
+    """Replace the list as a whole. It holds no secret, and every process of the archive reads it. Raises OSError."""
+    text = json.dumps({"version": _LIST_VERSION} | asdict(ring), indent=1, sort_keys=True)
+    write_durably(folder / LIST, text + "\n", mode=0o644)
+    if os.geteuid() == 0:  # of the account that the archive runs as, whoever rotates
+        owner = folder.stat()
+        os.chown(folder / LIST, owner.st_uid, owner.st_gid)
+
+
+def load(folder: Path, listed: Listed) -> WrappingKey:
+    """The key that an entry of the list names. Raises KeyProblem when it is not there or another one is."""
+    named = bytes.fromhex(listed.id)
+    if listed.token:
+        return TokenKey(token_of(listed), named)
+    try:
+        key = MemoryKey(read_secret(folder / listed.file))
+    except OSError as problem:
+        raise KeyProblem(f"the key file {listed.file} cannot be read ({problem.strerror})") from None
+    if key.id != named:
+        raise KeyProblem(f"the key file {listed.file} holds another key than {listed.id}")
+    return key
+
+
+def token_of(listed: Listed) -> Token:
+    """Where a listed key of a token lives."""
+    return Token(Path(listed.module), listed.token, Path(settings.SANAD_PKCS11_PIN_FILE))
 
 
 def read_or_make_secret(path: Path) -> bytes:
@@ -78,6 +215,9 @@ def read_or_make_secret(path: Path) -> bytes:
         temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as handle:
+            if os.geteuid() == 0:  # of the account that the archive runs as, whoever made it
+                owner = path.parent.stat()
+                os.fchown(handle.fileno(), owner.st_uid, owner.st_gid)
             handle.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)))
             handle.flush()
             os.fsync(handle.fileno())
@@ -90,6 +230,19 @@ def read_or_make_secret(path: Path) -> bytes:
     return read_secret(path)
 
 
+def shred(path: Path) -> None:
+    """Overwrite and remove a key file. The disk may keep old blocks: encrypt the disk that keys lie on."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY)
+    except FileNotFoundError:
+        return
+    with os.fdopen(descriptor, "wb") as handle:
+        handle.write(bytes(path.stat().st_size))
+        handle.flush()
+        os.fsync(handle.fileno())
+    path.unlink()
+
+
 def encode_secret(secret: bytes) -> str:
     """As it stands in a key file."""
     return base64.b64encode(secret).decode()
@@ -97,8 +250,11 @@ def encode_secret(secret: bytes) -> str:
 
 def read_secret(path: Path) -> bytes:
     """The 32 bytes of a key file. Raises KeyProblem when others may read it or it is damaged, OSError without it."""
-    if path.stat().st_mode & 0o077:
+    status = path.stat()
+    if status.st_mode & 0o077:
         raise KeyProblem(f"{path.name}: others may read this key file; set its mode to 0600")
+    if os.geteuid() not in (0, status.st_uid) and status.st_uid != 0:
+        raise KeyProblem(f"{path.name}: this key file belongs to another account, which may read it")
     try:
         secret = base64.b64decode(path.read_bytes(), validate=True)
     except ValueError:
@@ -116,3 +272,28 @@ def write_durably(path: Path, text: str, *, mode: int = 0o600) -> None:
 def derive(secret: bytes, purpose: str) -> bytes:
     """A 256-bit key for one purpose (HKDF-SHA-256, RFC 5869)."""
     return HKDF(algorithm=hashes.SHA256(), length=KEY_BYTES, salt=None, info=purpose.encode()).derive(secret)
+
+
+__all__ = [
+    "KEK",
+    "KEY_BYTES",
+    "LIST",
+    "KeyProblem",
+    "KeyRing",
+    "Listed",
+    "Ring",
+    "derive",
+    "encode_secret",
+    "key_folder",
+    "load",
+    "opens_values",
+    "provider",
+    "read_or_make_secret",
+    "read_ring",
+    "read_secret",
+    "shred",
+    "stamp",
+    "token_of",
+    "write_durably",
+    "write_ring",
+]

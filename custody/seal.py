@@ -10,6 +10,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from custody import keys, statements
+from custody.memory import Secret
 from custody.models import SubjectKey
 
 _NONCE_BYTES = 12
@@ -45,13 +46,13 @@ def stored_cipher(subject_id: UUID) -> SubjectCipher | None:
     if row is None:
         return None
     (wrapped,) = row
-    return SubjectCipher(wrapped, AESGCM(keys.provider().unwrap(wrapped, _context(subject_id))))
+    return SubjectCipher(wrapped, _opened(wrapped, subject_id))
 
 
 def fresh_cipher(subject_id: UUID) -> SubjectCipher:
     """A cipher under a new key that is stored nowhere yet."""
-    key = secrets.token_bytes(keys.KEY_BYTES)
-    return SubjectCipher(keys.provider().wrap(key, _context(subject_id)), AESGCM(key), fresh=True)
+    with Secret(secrets.token_bytes(keys.KEY_BYTES)) as key:
+        return SubjectCipher(keys.provider().wrap(key, _context(subject_id)), AESGCM(key), fresh=True)
 
 
 def existing_aead(subject_id: UUID) -> AESGCM:
@@ -60,7 +61,7 @@ def existing_aead(subject_id: UUID) -> AESGCM:
     if row is None:
         raise SealBroken("the key of this subject was destroyed")
     try:
-        return AESGCM(keys.provider().unwrap(bytes(row.wrapped), _context(subject_id)))
+        return _opened(bytes(row.wrapped), subject_id)
     except keys.KeyProblem as problem:
         raise SealBroken(str(problem)) from None
 
@@ -71,7 +72,7 @@ def existing_aeads(subject_ids: Collection[str]) -> dict[str, AESGCM]:
     sql = "SELECT subject_id::text, wrapped FROM custody_subjectkey WHERE subject_id = ANY(%s::uuid[])"
     for subject_id, wrapped in statements.execute(sql, [list(subject_ids)]).fetchall():
         with suppress(keys.KeyProblem):
-            found[subject_id] = AESGCM(keys.provider().unwrap(wrapped, _context(subject_id)))
+            found[subject_id] = _opened(wrapped, subject_id)
     return found
 
 
@@ -95,6 +96,11 @@ def unseal_with(aead: AESGCM, label: str, sealed: bytes) -> bytes:
         return aead.decrypt(bytes(sealed[:_NONCE_BYTES]), bytes(sealed[_NONCE_BYTES:]), label.encode())
     except (InvalidTag, ValueError):
         raise SealBroken(f"the sealed value of {label} was changed") from None
+
+
+def _opened(wrapped: bytes, subject_id: UUID | str) -> AESGCM:
+    with keys.provider().unwrap(wrapped, _context(subject_id)) as key:
+        return AESGCM(key)  # which holds a copy of its own for as long as it lives
 
 
 def _context(subject_id: UUID | str) -> str:

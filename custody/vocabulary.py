@@ -61,6 +61,8 @@ class Type(models.TextChoices):
     REQUEST_ERASURE = "sanad/erasure-request", _("Erasure requested")
     CLOSE_ERASURE = "sanad/erasure-closing", _("Erasure refused or withdrawn")
     ERASE = "sanad/erasure", _("Erased")
+    WRAPPING_KEY = "sanad/wrapping-key", _("Key-encryption key changed")
+    ESCROW = "sanad/escrow", _("Keys given to escrow")
 
     @property
     def premis(self) -> str | None:

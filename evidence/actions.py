@@ -84,7 +84,7 @@ def receive_item(
         item.sealed_name = seal.seal(item.id, "original_name", clean_name(original_name).encode())
         _describe(item, description or {})
         require_unnamed(compartment.id, _texts(described(item)) | {"purpose": purpose})
-        item.blob = blobs.make_blob(received)
+        item.blob = blobs.make_blob(received, item.accession)
         item.save()
         record(
             Type.RECEIVE,
@@ -352,7 +352,7 @@ def record_examination(
             Derivative.objects.create(
                 item=item,
                 purpose="preview",
-                blob=blobs.make_blob(made),
+                blob=blobs.make_blob(made, f"{item.accession}.preview"),
                 media_type=media_type,
                 size=made.size,
                 sha256=made.sha256,

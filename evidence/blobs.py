@@ -13,7 +13,7 @@ import os
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_bytes
 from threading import Thread
@@ -23,7 +23,8 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from custody import keys
-from evidence import store, streams
+from custody.memory import Secret
+from evidence import escrow, store, streams
 from evidence.hashing import Digest
 from evidence.models import Blob
 
@@ -46,7 +47,7 @@ class Received:
     blob_id: uuid.UUID
     address: str
     stored_size: int
-    key: bytes
+    key: Secret = field(repr=False)
     sha256: str
     sha512: str
     size: int
@@ -59,7 +60,7 @@ def receive(
 
     Raises ReceptionRefused (413 too large, 400 cut off, 422 other digest than declared, 507 no room), StoreProblem.
     """
-    blob_id, key = uuid.uuid4(), token_bytes(streams.KEY_BYTES)
+    blob_id, key = uuid.uuid4(), Secret(token_bytes(streams.KEY_BYTES))
     encryptor = streams.Encryptor(key, associated_data(blob_id))
     limit: int = settings.SANAD_UPLOAD_LIMIT
     if declared_size is not None and declared_size > limit:
@@ -153,19 +154,25 @@ class _Ciphertext:
         self.digest.close()
 
 
-def make_blob(received: Received) -> Blob:
-    """The row of received bytes, with their key wrapped. Call inside the action that records them."""
-    return Blob.objects.create(
+def make_blob(received: Received, name: str = "") -> Blob:
+    """The row of received bytes, with their key wrapped and in escrow. Call inside the action that records them.
+
+    `name` is what a recovery calls the bytes: an accession number, never an original name.
+    """
+    blob = Blob.objects.create(
         id=received.blob_id,
         address=received.address,
         size=received.stored_size,
         wrapped_key=keys.provider().wrap(received.key, f"blob/{received.blob_id}"),
         key_commitment=key_commitment(received.key),
     )
+    escrow.deposit(blob, received.key, escrow.Plain(received.sha256, received.size, name))
+    return blob
 
 
 def discard(received: Received) -> None:
     """Forget received bytes that no row will ever name; their key goes with them."""
+    received.key.wipe()
     if not Blob.objects.filter(address=received.address).exists():
         store.path_of(received.address).unlink(missing_ok=True)
 
@@ -173,10 +180,11 @@ def discard(received: Received) -> None:
 @contextmanager
 def open_blob(blob: Blob) -> Iterator[streams.Decryptor]:
     """The plaintext of a blob, any range, in 1 MiB of memory. Raises store.Missing, StreamBroken, keys.KeyProblem."""
-    key = keys.provider().unwrap(bytes(blob.wrapped_key), f"blob/{blob.id}")
     with store.open_address(blob.address) as handle:
         size = os.fstat(handle.fileno()).st_size
-        yield streams.decrypt_file(handle, size, key, associated_data(blob.id))
+        with keys.provider().unwrap(bytes(blob.wrapped_key), f"blob/{blob.id}") as key:
+            decryptor = streams.decrypt_file(handle, size, key, associated_data(blob.id))
+        yield decryptor
 
 
 def read_blob(blob: Blob, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
@@ -195,7 +203,7 @@ def associated_data(blob_id: uuid.UUID) -> bytes:
     return f"sanad/blob/v1/{blob_id}".encode()
 
 
-def key_commitment(key: bytes) -> str:
+def key_commitment(key: bytes | bytearray) -> str:
     """GCM does not commit to its key; the ledger entry of an item does, through this."""
     return hashlib.sha256(b"archive/key-commitment/v1" + key).hexdigest()
 

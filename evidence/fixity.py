@@ -205,10 +205,11 @@ def _same_record(item: Item, reception: _Told) -> None:
 
 def _same_key(blob: Blob) -> None:
     try:
-        key = keys.provider().unwrap(bytes(blob.wrapped_key), f"blob/{blob.id}")
+        with keys.provider().unwrap(bytes(blob.wrapped_key), f"blob/{blob.id}") as key:
+            commitment = blobs.key_commitment(key)
     except keys.KeyProblem:
-        key = b""
-    if blobs.key_commitment(key) != blob.key_commitment:
+        commitment = ""
+    if commitment != blob.key_commitment:
         raise Wrong(FixityOutcome.RECORD, "the key kept for the stored bytes is not the one committed to")
 
 

@@ -76,6 +76,38 @@ class Blob(models.Model):
         return self.address
 
 
+class Escrow(models.Model):
+    """A blob's data key, encrypted to everybody who may recover it (evidence.escrow). Never changed, only replaced.
+
+    The database takes the row away with the blob's key, whoever destroys that.
+    """
+
+    blob_id = models.UUIDField(primary_key=True)
+    address = models.CharField(max_length=64)
+    recipients = ArrayField(models.CharField(max_length=16), help_text="their ids, sorted")
+    sealed = models.BinaryField(help_text="an age file")
+    sealed_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.address
+
+
+class EscrowExport(models.Model):
+    """An escrow file that left the archive: what it was, and when somebody said that it was destroyed."""
+
+    sha256 = models.CharField(max_length=64, unique=True)
+    made_at = models.DateTimeField()
+    objects_in_it = models.BigIntegerField()
+    recipients = ArrayField(models.CharField(max_length=16))
+    destroyed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["made_at", "pk"]
+
+    def __str__(self) -> str:
+        return self.sha256
+
+
 class Accession(models.Model):
     """The last accession number given in a compartment."""
 

@@ -40,7 +40,7 @@ def ciphertext_size(plain: int) -> int:
 class Encryptor:
     """Encrypts a stream of unknown length; every write returns the ciphertext that is complete."""
 
-    def __init__(self, key: bytes, associated_data: bytes) -> None:
+    def __init__(self, key: bytes | bytearray, associated_data: bytes) -> None:
         salt, self._prefix = secrets.token_bytes(SALT), secrets.token_bytes(PREFIX)
         self._aead = AESGCM(_segment_key(key, salt, associated_data))
         self._header = bytes([HEADER]) + salt + self._prefix
@@ -74,7 +74,9 @@ class Encryptor:
 class Decryptor:
     """Reads any range of a stored stream; only the segments of the range are read and authenticated."""
 
-    def __init__(self, read_at: Callable[[int, int], bytes], size: int, key: bytes, associated_data: bytes) -> None:
+    def __init__(
+        self, read_at: Callable[[int, int], bytes], size: int, key: bytes | bytearray, associated_data: bytes
+    ) -> None:
         """`read_at(offset, length)` reads ciphertext of `size` bytes. Raises StreamBroken on a wrong header or size."""
         header = read_at(0, HEADER)
         if len(header) != HEADER or header[0] != HEADER or size < HEADER + TAG:
@@ -115,7 +117,7 @@ class Decryptor:
             raise StreamBroken(f"the stored bytes from {offset} to {offset + length} were changed") from None
 
 
-def decrypt_file(handle: BinaryIO, size: int, key: bytes, associated_data: bytes) -> Decryptor:
+def decrypt_file(handle: BinaryIO, size: int, key: bytes | bytearray, associated_data: bytes) -> Decryptor:
     """A Decryptor over an open file."""
 
     def read_at(offset: int, length: int) -> bytes:
@@ -125,7 +127,7 @@ def decrypt_file(handle: BinaryIO, size: int, key: bytes, associated_data: bytes
     return Decryptor(read_at, size, key, associated_data)
 
 
-def _segment_key(key: bytes, salt: bytes, associated_data: bytes) -> bytes:
+def _segment_key(key: bytes | bytearray, salt: bytes, associated_data: bytes) -> bytes:
     return HKDF(algorithm=hashes.SHA256(), length=KEY_BYTES, salt=salt, info=associated_data).derive(key)
 
 

@@ -261,6 +261,8 @@ export const AR = {
     "sanad/cosignature": "وقّع شريك على السجلّ",
     "sanad/erasure-request": "طُلب المحو",
     "sanad/erasure-closing": "رُفض المحو أو سُحب",
+    "sanad/wrapping-key": "تغيّر مفتاح تشفير المفاتيح",
+    "sanad/escrow": "أُودعت المفاتيح عند أصحاب الاسترداد",
   },
   codes: {
     unreadable: "تعذّرت القراءة: ليس مجلّدًا ولا ملف ‎.zip كاملًا.",

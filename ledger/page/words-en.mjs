@@ -194,6 +194,8 @@ export const EN = {
     "sanad/cosignature": "Ledger cosigned",
     "sanad/erasure-request": "Erasure requested",
     "sanad/erasure-closing": "Erasure refused or withdrawn",
+    "sanad/wrapping-key": "Key-encryption key changed",
+    "sanad/escrow": "Keys given to escrow",
   },
   codes: {
     unreadable: "It cannot be read: it is neither a folder nor a whole .zip file.",

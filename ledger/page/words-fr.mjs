@@ -211,6 +211,8 @@ export const FR = {
     "sanad/cosignature": "Registre cosigné",
     "sanad/erasure-request": "Effacement demandé",
     "sanad/erasure-closing": "Effacement refusé ou retiré",
+    "sanad/wrapping-key": "Clé de chiffrement des clés changée",
+    "sanad/escrow": "Clés confiées au séquestre",
   },
   codes: {
     unreadable: "Il ne peut pas être lu : ce n’est ni un dossier ni un fichier .zip entier.",

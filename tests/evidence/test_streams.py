@@ -22,6 +22,7 @@ SIZES = [
     streams.FIRST_PLAIN - 1,
     streams.FIRST_PLAIN,
     streams.FIRST_PLAIN + 1,
+    streams.FIRST_PLAIN + streams.PLAIN_SEGMENT - 1,
     streams.FIRST_PLAIN + streams.PLAIN_SEGMENT,
     streams.FIRST_PLAIN + streams.PLAIN_SEGMENT + 1,
     3 * streams.SEGMENT + 12_345,
@@ -83,11 +84,53 @@ def test_tink_opens_what_we_encrypt(size: int, primitive: Callable[[bytes], Any]
 @pytest.mark.parametrize("size", SIZES)
 def test_we_open_what_tink_encrypts(size: int, primitive: Callable[[bytes], Any]) -> None:
     key, plain = secrets.token_bytes(32), secrets.token_bytes(size)
+    assert b"".join(decryptor(key, of_tink(primitive(key), plain)).read()) == plain
+
+
+def tampered(sealed: bytes) -> dict[str, bytes]:
+    """What somebody may do to stored bytes: a bit anywhere, cuts, segments repeated, swapped, moved or added."""
+    whole = [sealed[at : at + streams.SEGMENT] for at in range(0, len(sealed), streams.SEGMENT)]
+    places = {
+        0,
+        1,
+        33,
+        streams.HEADER,
+        streams.SEGMENT - 1,
+        streams.SEGMENT,
+        len(sealed) - streams.TAG,
+        len(sealed) - 1,
+    }
+    flipped = {at: sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :] for at in places}
+    return {f"bit at {at}": data for at, data in flipped.items()} | {
+        "without its last segment": b"".join(whole[:-1]),
+        "without its first segment": b"".join(whole[1:]),
+        "first segment twice": whole[0] + sealed,
+        "last segment twice": sealed + whole[-1],
+        "one byte more": sealed + b"\0",
+        "one byte less": sealed[:-1],
+        "swapped": b"".join([whole[1], whole[0], *whole[2:]]),
+    }
+
+
+@pytest.mark.parametrize("made_by", ["tink", "us"])
+def test_tink_and_we_refuse_the_same_tampering(made_by: str, primitive: Callable[[bytes], Any]) -> None:
+    key, plain = secrets.token_bytes(32), secrets.token_bytes(2 * streams.SEGMENT + 99)
+    sealed = encrypt(key, plain) if made_by == "us" else of_tink(primitive(key), plain)
+    for what, data in tampered(sealed).items():
+        with pytest.raises(streams.StreamBroken):
+            list(decryptor(key, data).read())
+        with pytest.raises((tink.TinkError, ValueError, OSError)):  # noqa: PT012  it may refuse at once or at the end
+            with primitive(key).new_decrypting_stream(io.BytesIO(data), AD) as stream:
+                stream.read()
+            pytest.fail(f"Tink opens it {what}")
+
+
+def of_tink(primitive: Any, plain: bytes) -> bytes:
     target = io.BytesIO()
     target.close, written = lambda: None, target  # type: ignore[method-assign]  # Tink closes what it wrote to
-    with primitive(key).new_encrypting_stream(target, AD) as stream:
+    with primitive.new_encrypting_stream(target, AD) as stream:
         stream.write(plain)
-    assert b"".join(decryptor(key, written.getvalue()).read()) == plain
+    return written.getvalue()
 
 
 @pytest.mark.parametrize("size", SIZES)
