@@ -10,6 +10,7 @@ KNOWN = frozenset(
     {
         "SANAD_ANCHOR_EVERY",
         "SANAD_AUTHORITIES",
+        "SANAD_COPIES",
         "SANAD_COSIGN_EVERY",
         "SANAD_AUDITOR_DATABASE_URL",
         "SANAD_DATA",
@@ -26,6 +27,8 @@ KNOWN = frozenset(
         "SANAD_SIGNER",
         "SANAD_SIGNER_DATABASE_URL",
         "SANAD_STATUS",
+        "SANAD_STORES",
+        "SANAD_STORE_KEYS",
         "SANAD_UPLOAD_LIMIT",
         "SANAD_WEB_DATABASE_URL",
         "SANAD_WEB_THREADS",

@@ -26,6 +26,7 @@ class Type(models.TextChoices):
     PACKAGE = "information package creation", _("Bundle made")
     EXPORT = "exporting", _("Exported")
     DELETE = "deletion", _("Stored bytes deleted")
+    REPLICATE = "replication", _("Copied to another store")
     # Ours: sanad/<term>.
     TAG = "sanad/tag", _("Linked to an incident")
     UNTAG = "sanad/untag", _("Link withdrawn")
@@ -61,6 +62,7 @@ class Type(models.TextChoices):
     REQUEST_ERASURE = "sanad/erasure-request", _("Erasure requested")
     CLOSE_ERASURE = "sanad/erasure-closing", _("Erasure refused or withdrawn")
     ERASE = "sanad/erasure", _("Erased")
+    REPAIR = "sanad/copy-repair", _("Stored copy repaired from a good one")
 
     @property
     def premis(self) -> str | None:
@@ -89,6 +91,7 @@ _PREMIS_CODES = {
     "information package creation": "ipc",
     "exporting": "exp",
     "deletion": "del",
+    "replication": "rep",
 }
 
 

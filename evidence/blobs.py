@@ -12,7 +12,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_bytes
@@ -23,7 +23,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from custody import keys
-from evidence import store, streams
+from evidence import copies, reading, store, streams
 from evidence.hashing import Digest
 from evidence.models import Blob
 
@@ -50,6 +50,7 @@ class Received:
     sha256: str
     sha512: str
     size: int
+    held: tuple[str, ...] = ()  # the stores that have it
 
 
 def receive(
@@ -96,10 +97,9 @@ def receive(
                 "no_room",
                 507,
             ) from problem
-        received = Received(
-            blob_id, stored.digest.hexdigest(), stored.size, key, sha256.hexdigest(), sha512.hexdigest(), size
-        )
-        store.put(path, received.address)
+        address = stored.digest.hexdigest()
+        held = store.put(path, address)
+        received = Received(blob_id, address, stored.size, key, sha256.hexdigest(), sha512.hexdigest(), size, held)
     _read_back(received)
     return received
 
@@ -154,7 +154,11 @@ class _Ciphertext:
 
 
 def make_blob(received: Received) -> Blob:
-    """The row of received bytes, with their key wrapped. Call inside the action that records them."""
+    """The row of received bytes, with their key wrapped. Call inside the action that records them.
+
+    The stores that do not hold them yet get their copies from a job.
+    """
+    copies.want_where_lacking(received.address, received.held)
     return Blob.objects.create(
         id=received.blob_id,
         address=received.address,
@@ -167,16 +171,16 @@ def make_blob(received: Received) -> Blob:
 def discard(received: Received) -> None:
     """Forget received bytes that no row will ever name; their key goes with them."""
     if not Blob.objects.filter(address=received.address).exists():
-        store.path_of(received.address).unlink(missing_ok=True)
+        with suppress(store.StoreProblem):  # the reconciler takes away what stays
+            store.remove(received.address)
 
 
 @contextmanager
-def open_blob(blob: Blob) -> Iterator[streams.Decryptor]:
+def open_blob(blob: Blob) -> Iterator[reading.Reader]:
     """The plaintext of a blob, any range, in 1 MiB of memory. Raises store.Missing, StreamBroken, keys.KeyProblem."""
     key = keys.provider().unwrap(bytes(blob.wrapped_key), f"blob/{blob.id}")
-    with store.open_address(blob.address) as handle:
-        size = os.fstat(handle.fileno()).st_size
-        yield streams.decrypt_file(handle, size, key, associated_data(blob.id))
+    with reading.open_copies(blob.address, key, associated_data(blob.id)) as reader:
+        yield reader
 
 
 def read_blob(blob: Blob, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
