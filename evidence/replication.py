@@ -18,7 +18,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import close_old_connections
 from django.utils import timezone
 
 from custody.engine import SYSTEM, Subject, acting, record
@@ -46,7 +45,6 @@ def make_copies(*, until: float) -> bool:
         for want in batch:
             if time.monotonic() >= until:
                 return True
-            close_old_connections()
             make(want)
 
 

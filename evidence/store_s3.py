@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
+from botocore.exceptions import ConnectionError as NoConnection
 from botocore.session import Session
 
 from evidence.store_keys import Credentials
@@ -316,7 +317,7 @@ class S3Store:
             yield
         except NoCredentialsError:
             raise StoreProblem(f"{self.name}: no credentials for this store are set") from None
-        except HTTPClientError as error:
+        except (NoConnection, HTTPClientError) as error:
             raise Unreachable(f"{self.name} does not answer ({type(error).__name__})") from error
         except BotoCoreError as error:
             raise StoreProblem(f"{self.name}: {type(error).__name__}") from error

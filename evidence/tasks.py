@@ -5,6 +5,7 @@ import time
 from datetime import timedelta
 from uuid import UUID
 
+from django.db import close_old_connections
 from django.utils import timezone
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
@@ -103,6 +104,7 @@ async def take_over_from_the_dead(timestamp: int) -> None:
 @app.task(name=jobs.MAKE_COPIES)
 def make_copies() -> None:
     """Make wanted copies for a stretch and queue the next one while there are any."""
+    close_old_connections()
     if replication.make_copies(until=time.monotonic() + STRETCH):
         jobs.defer_copying()
 

@@ -16,6 +16,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,6 +28,7 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
 HOST = "127.0.0.1"
 VOLUME_SERVERS = 3
+PORTS = range(12_000, 32_000)  # below those that the kernel gives to clients
 _PR_SET_PDEATHSIG = 1
 
 
@@ -79,7 +81,7 @@ class Cluster:
         folder = self.home / name
         folder.mkdir(exist_ok=True)
         port, grpc = self._port(name), self._port(f"{name}.grpc")
-        arguments = [f"-port={port}", f"-port.grpc={grpc}", f"-dir={folder}", f"-mserver={self._master()}", "-max=40"]
+        arguments = [f"-port={port}", f"-port.grpc={grpc}", f"-dir={folder}", f"-mserver={self._master()}", "-max=500"]
         self._run(name, "volume", *arguments, "-minFreeSpace=1")
 
     def bucket(self, name: str, *, lock: bool = False) -> str:
@@ -153,6 +155,7 @@ class Cluster:
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 argv,
+                env=os.environ | {"WEED_MASTER_VOLUME_GROWTH_COPY_2": "2"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -162,10 +165,12 @@ class Cluster:
 
     def _port(self, name: str) -> int:
         """The port of a name, for as long as the cluster lives."""
-        if name not in self.ports:
-            with socket.socket() as probe:
-                probe.bind((HOST, 0))
-                self.ports[name] = probe.getsockname()[1]
+        while name not in self.ports:
+            port = PORTS.start + secrets.randbelow(len(PORTS))
+            with socket.socket() as probe, suppress(OSError):
+                probe.bind((HOST, port))
+                if port not in self.ports.values():
+                    self.ports[name] = port
         return self.ports[name]
 
 
