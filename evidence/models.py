@@ -284,3 +284,20 @@ class WantedCopy(models.Model):
 
     def __str__(self) -> str:
         return f"{self.address} {self.store}"
+
+
+class StoreCheck(models.Model):
+    """What a store did when it was asked whether it keeps its word (evidence.store_probes)."""
+
+    id = models.BigAutoField(primary_key=True)
+    store = models.CharField(max_length=39)
+    place = models.CharField(max_length=500, help_text="where it was, without secrets")
+    at = models.DateTimeField()
+    passed = models.BooleanField()
+    failed = ArrayField(models.CharField(max_length=200), default=list)
+
+    class Meta:
+        indexes = [models.Index(fields=["store", "-at"], name="store_check_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.store} {self.at:%Y-%m-%d} {'passed' if self.passed else 'failed'}"

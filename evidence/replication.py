@@ -48,8 +48,11 @@ def make_copies(*, until: float) -> bool:
             make(want)
 
 
-def make(want: WantedCopy) -> bool:
-    """Make one copy; False when it could not be made now: it is tried again, with growing pauses."""
+def make(want: WantedCopy, *, first: str = "") -> bool:
+    """Make one copy; False when it could not be made now: it is tried again, with growing pauses.
+
+    `first` names the store to read, if it has a good copy.
+    """
     if not _still_wanted(want):
         want.delete()
         return True
@@ -63,7 +66,7 @@ def make(want: WantedCopy) -> bool:
             source, aside = "", ""
         else:
             WantedCopy.objects.filter(pk=want.pk).update(started=True)
-            source, aside = carry(want.address, target)
+            source, aside = carry(want.address, target, first=first)
     except StoreProblem as problem:
         log.warning("a copy in %s could not be made: %s", want.store, problem)
         pause = min(FIRST_PAUSE * 2 ** min(want.tries, 20), LONGEST_PAUSE)
@@ -80,13 +83,13 @@ def make(want: WantedCopy) -> bool:
     return True
 
 
-def carry(address: str, target: Store) -> tuple[str, str]:
+def carry(address: str, target: Store, *, first: str = "") -> tuple[str, str]:
     """Bring a good copy into a store that has none and read it back: (its source, where bad bytes were put aside).
 
     Raises StoreProblem, also when no other store has a good copy.
     """
     there = target.stat(address)
-    with _fetched(address, besides=target) as (path, source):
+    with _fetched(address, besides=target, first=first) as (path, source):
         aside = target.replace(path, address) if there is not None else ""
         if there is None:
             target.put(path, address)
@@ -169,13 +172,13 @@ def _good(one: Store, address: str) -> bool:
 
 
 @contextmanager
-def _fetched(address: str, *, besides: Store) -> Iterator[tuple[Path, str]]:
+def _fetched(address: str, *, besides: Store, first: str) -> Iterator[tuple[Path, str]]:
     """A good copy as a file in staging, durably, with the store it came from. Raises StoreProblem."""
     path = Path(settings.SANAD_STAGING) / f"{uuid4()}.part"
     problems: list[StoreProblem] = []
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for one in store.order():
+        for one in sorted(store.order(), key=lambda one: one.name != first):
             if one.name == besides.name:
                 continue
             try:

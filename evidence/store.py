@@ -38,7 +38,7 @@ _turn = threading.Lock()
 
 def stores() -> tuple[Store, ...]:
     """Every store of the setting, nearest first. Raises StoreProblem."""
-    return _made(str(settings.SANAD_STORES), Path(settings.SANAD_STORE_KEYS))
+    return made(str(settings.SANAD_STORES), Path(settings.SANAD_STORE_KEYS))
 
 
 def named(name: str) -> Store:
@@ -197,7 +197,8 @@ def _kept(one: Store, staged: Path, address: str) -> StoreProblem | None:
 
 
 @cache
-def _made(line: str, keys: Path) -> tuple[Store, ...]:
+def made(line: str, keys: Path) -> tuple[Store, ...]:
+    """The stores of a line of URLs, with the file of their keys. Raises StoreProblem, BadStoreUrl."""
     made: list[Store] = []
     linked = False
     for place in store_urls.parse(line):
@@ -221,6 +222,8 @@ __all__ = [
     "Unreachable",
     "addresses",
     "digest",
+    "digest_in",
+    "made",
     "named",
     "open_address",
     "order",

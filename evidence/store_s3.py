@@ -84,12 +84,12 @@ class S3Store:
         there = self.stat(address)
         if there is not None and there.size == size:
             return  # the caller reads it back in any case
-        with self._words(), suppress(_Stands):
+        with self.words(), suppress(_Stands):
             self._put(staged, address, size, {"IfNoneMatch": "*"})
 
     def replace(self, staged: Path, address: str) -> str:
         key, aside = self.key_of(address), ""
-        with self._words(missing=False):
+        with self.words(missing=False):
             found = self._head(key)
             if found is not None and self._keeps_versions():
                 aside = f"version {found.get('VersionId', 'null')}"
@@ -112,7 +112,7 @@ class S3Store:
         key = self.key_of(address)
 
         def window(start: int, stop: int) -> Any:
-            with self._words():
+            with self.words():
                 return self.client.get_object(Bucket=self.place.bucket, Key=key, Range=f"bytes={start}-{stop - 1}")[
                     "Body"
                 ]
@@ -121,20 +121,20 @@ class S3Store:
             yield handle
 
     def stat(self, address: str) -> Held | None:
-        with self._words():
+        with self.words():
             found = self._head(self.key_of(address))
         return Held(address, found["ContentLength"], found["LastModified"].timestamp()) if found else None
 
     def remove(self, address: str) -> None:
         locked: Locked | None = None
-        with self._words(missing=False):
+        with self.words(missing=False):
             for key, version in self._objects(address):
                 which = {"VersionId": version} if version else {}
                 bypass = {"BypassGovernanceRetention": True} if self.place.lock == "GOVERNANCE" else {}
                 try:
                     self.client.delete_object(Bucket=self.place.bucket, Key=key, **which, **bypass)
                 except ClientError as error:
-                    if _status(error) not in (400, 403):
+                    if status(error) not in (400, 403):
                         raise
                     found = self._kept(key, which)
                     if found is None:
@@ -145,7 +145,7 @@ class S3Store:
 
     def entries(self) -> Iterator[Held]:
         last = ""
-        with self._words(missing=False):
+        with self.words(missing=False):
             pages = self.client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self.place.bucket, Prefix=self.place.prefix):
                 for found in page.get("Contents", ()):
@@ -159,7 +159,7 @@ class S3Store:
 
     def sweep(self, before: float) -> int:
         removed = 0
-        with self._words(missing=False):
+        with self.words(missing=False):
             pages = self.client.get_paginator("list_multipart_uploads")
             for page in pages.paginate(Bucket=self.place.bucket, Prefix=self.place.prefix):
                 for upload in page.get("Uploads", ()):
@@ -173,7 +173,7 @@ class S3Store:
         if not self.place.lock:
             return
         key, now = self.key_of(address), datetime.now(UTC)
-        with self._words():
+        with self.words():
             found = self.client.head_object(Bucket=self.place.bucket, Key=key)
             until = found.get("ObjectLockRetainUntilDate")
             if until is not None and until - now > timedelta(days=self.place.days) / 2:
@@ -183,7 +183,7 @@ class S3Store:
 
     def hold(self, address: str, *, on: bool) -> None:
         """Set or lift the legal hold of an object (S3 Object Lock). Raises Missing, StoreProblem."""
-        with self._words():
+        with self.words():
             self.client.put_object_legal_hold(
                 Bucket=self.place.bucket, Key=self.key_of(address), LegalHold={"Status": "ON" if on else "OFF"}
             )
@@ -196,7 +196,7 @@ class S3Store:
             else:
                 self._put_in_parts(staged, address, size, condition)
         except ClientError as error:
-            if _status(error) in (409, 412):
+            if status(error) in (409, 412):
                 raise _Stands from None
             raise
 
@@ -258,7 +258,7 @@ class S3Store:
         try:
             found: dict[str, Any] = self.client.head_object(Bucket=self.place.bucket, Key=key)
         except ClientError as error:
-            if _status(error) == 404:
+            if status(error) == 404:
                 return None
             raise
         return found
@@ -311,7 +311,7 @@ class S3Store:
         return None
 
     @contextmanager
-    def _words(self, *, missing: bool = True) -> Iterator[None]:
+    def words(self, *, missing: bool = True) -> Iterator[None]:
         """Turn what the client raises into what callers of a store expect."""
         try:
             yield
@@ -322,12 +322,12 @@ class S3Store:
         except BotoCoreError as error:
             raise StoreProblem(f"{self.name}: {type(error).__name__}") from error
         except ClientError as error:
-            status, code = _status(error), error.response.get("Error", {}).get("Code", "")
-            if missing and code in ("NoSuchKey", "404") and status == 404:
+            number, code = status(error), error.response.get("Error", {}).get("Code", "")
+            if missing and code in ("NoSuchKey", "404") and number == 404:
                 raise Missing("the stored bytes are missing") from None
-            if status >= _BUSY and status != 507:
-                raise Unreachable(f"{self.name} cannot answer now ({status} {code})") from error
-            raise StoreProblem(f"{self.name} refused: {status} {code}") from error
+            if number >= _BUSY and number != 507:
+                raise Unreachable(f"{self.name} cannot answer now ({number} {code})") from error
+            raise StoreProblem(f"{self.name} refused: {number} {code}") from error
         except OSError as error:  # of the staged file
             raise StoreProblem(f"{self.name}: the staged bytes could not be read: {error.strerror}") from error
 
@@ -376,7 +376,8 @@ def _later(one: Locked | None, other: Locked) -> Locked:
     return one if one.until is None or one.until >= other.until else other
 
 
-def _status(error: ClientError) -> int:
+def status(error: ClientError) -> int:
+    """The HTTP status of a refusal."""
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 

@@ -37,7 +37,7 @@ class Setup:
         self.patch.setattr(settings, "SANAD_STORES", " ".join(urls))
         self.patch.setattr(settings, "SANAD_COPIES", copies)
         self.patch.setattr(settings, "SANAD_STORE_KEYS", self.keys)
-        store._made.cache_clear()
+        store.made.cache_clear()
         store._resting.clear()
         return store.stores()
 
@@ -51,7 +51,7 @@ def near() -> str:
 @pytest.fixture
 def stores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Setup]:
     yield Setup(monkeypatch, tmp_path / "store-keys.toml")
-    store._made.cache_clear()
+    store.made.cache_clear()
     store._resting.clear()
 
 
