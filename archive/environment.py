@@ -11,6 +11,7 @@ KNOWN = frozenset(
     {
         "SANAD_ANCHOR_EVERY",
         "SANAD_AUTHORITIES",
+        "SANAD_COPIES",
         "SANAD_COSIGN_EVERY",
         "SANAD_AUDITOR_DATABASE_URL",
         "SANAD_DATA",
@@ -35,6 +36,8 @@ KNOWN = frozenset(
         "SANAD_SWEEP_HOURS",
         "SANAD_SWEEP_LANES",
         "SANAD_SWEEP_RATE",
+        "SANAD_STORES",
+        "SANAD_STORE_KEYS",
         "SANAD_UPLOAD_LIMIT",
         "SANAD_WEB_DATABASE_URL",
         "SANAD_WEB_THREADS",

@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from archive import data_folder, databases, environment
+from evidence import store_urls
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 NODE_MODULES = BASE_DIR / "node_modules"
@@ -39,6 +40,16 @@ SANAD_KEY_FOLDER = environment.folder("SANAD_KEY_FOLDER", SANAD_KEYS)  # key-enc
 SANAD_PKCS11_PIN_FILE = environment.file("SANAD_PKCS11_PIN_FILE", SANAD_KEYS / "pkcs11-pin")
 SANAD_ESCROW_RECIPIENTS = environment.file("SANAD_ESCROW_RECIPIENTS", SANAD_KEYS / "escrow-recipients")
 SANAD_UPLOAD_LIMIT = environment.whole_number("SANAD_UPLOAD_LIMIT", 64 * 2**30, smallest=1, largest=2**50)  # bytes
+
+# Where the bytes are kept: URLs, nearest first (evidence/store_urls.py)
+SANAD_STORES = os.environ.get("SANAD_STORES", "").strip() or SANAD_STORE.as_uri()
+try:
+    _places = store_urls.parse(SANAD_STORES)
+except store_urls.BadStoreUrl as problem:
+    raise ImproperlyConfigured(f"SANAD_STORES: {problem}") from None
+SANAD_STORE_KEYS = environment.file("SANAD_STORE_KEYS", SANAD_KEYS / "store-keys.toml")
+_prompt = len([place for place in _places if not place.later])
+SANAD_COPIES = environment.whole_number("SANAD_COPIES", _prompt, smallest=1, largest=_prompt)
 
 # Who vouches for the ledger from outside: nobody, where these files are absent
 SANAD_LEDGER_POLICY = environment.file("SANAD_LEDGER_POLICY", SANAD_DATA / "keys" / "ledger-policy")

@@ -26,6 +26,7 @@ class Type(models.TextChoices):
     PACKAGE = "information package creation", _("Bundle made")
     EXPORT = "exporting", _("Exported")
     DELETE = "deletion", _("Stored bytes deleted")
+    REPLICATE = "replication", _("Copied to another store")
     # Ours: sanad/<term>.
     TAG = "sanad/tag", _("Linked to an incident")
     UNTAG = "sanad/untag", _("Link withdrawn")
@@ -63,6 +64,7 @@ class Type(models.TextChoices):
     ERASE = "sanad/erasure", _("Erased")
     WRAPPING_KEY = "sanad/wrapping-key", _("Key-encryption key changed")
     ESCROW = "sanad/escrow", _("Keys given to escrow")
+    REPAIR = "sanad/copy-repair", _("Stored copy repaired from a good one")
 
     @property
     def premis(self) -> str | None:
@@ -91,6 +93,7 @@ _PREMIS_CODES = {
     "information package creation": "ipc",
     "exporting": "exp",
     "deletion": "del",
+    "replication": "rep",
 }
 
 

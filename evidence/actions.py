@@ -19,7 +19,7 @@ from custody import seal
 from custody.engine import SYSTEM, Agent, Subject, acting, record
 from custody.readings import record_reading
 from custody.vocabulary import Outcome, Type
-from evidence import blobs, jobs
+from evidence import blobs, copies, jobs
 from evidence.claims import position
 from evidence.dates import parse
 from evidence.description import DESCRIBED, TEXTS, described, version_of
@@ -270,43 +270,13 @@ def record_finding(*, by: User, at: datetime, accession: str, finding: Finding) 
     """
     with acting():
         item = require(by, "item.verify", Item.objects.all(), lock=True, accession=accession)
-        return _write_down(item, finding, by=by, at=at)
+        return _record_finding(item, by, at, finding)
 
 
-def record_swept(*, at: datetime, item: Item, finding: Finding) -> FixityCheck:
-    """Write down what the archive found by itself, in a sweep (verification.sweep): as record_finding does."""
+def record_system_finding(*, at: datetime, item_id: UUID, finding: Finding) -> FixityCheck:
+    """As record_finding, of a test that the archive made by itself: after a bad read, and after a repair."""
     with acting():
-        return _write_down(Item.objects.select_for_update().get(pk=item.pk), finding, by=SYSTEM, at=at)
-
-
-def _write_down(item: Item, finding: Finding, *, by: Agent, at: datetime) -> FixityCheck:
-    """The fixity check of a locked item and its custody event."""
-    if item.erased_at is not None:
-        finding = find(item)
-    event_id = record(
-        Type.VERIFY,
-        by=by,
-        at=at,
-        compartment=item.compartment_id,
-        subjects=[Subject("item", item.id)],
-        outcome=Outcome.SUCCESS if finding.good else Outcome.FAILURE,
-        fields={
-            "object": {"accession": item.accession, "algorithm": "sha256"},
-            "to": {"outcome": finding.outcome, "detail": finding.detail, "stored_sha256": finding.stored_sha256},
-        },
-    )
-    check = FixityCheck.objects.create(
-        item=item,
-        at=at,
-        by_id=by.id,
-        outcome=finding.outcome,
-        detail=finding.detail[:300],
-        steps=[asdict(step) for step in finding.steps],
-        event_id=event_id,
-    )
-    if finding.outcome != FixityOutcome.PENDING:
-        Item.objects.filter(pk=item.pk).update(last_verified_at=at, last_outcome=finding.outcome)
-    return check
+        return _record_finding(Item.objects.select_for_update(of=("self",)).get(pk=item_id), SYSTEM, at, finding)
 
 
 def record_examination(
@@ -406,6 +376,36 @@ def clean_name(name: str) -> str:
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     kept = "".join(character for character in last if unicodedata.category(character) not in _NO_NAME)
     return kept[:LONGEST_NAME].strip() or "unnamed"
+
+
+def _record_finding(item: Item, by: Agent, at: datetime, finding: Finding) -> FixityCheck:
+    if item.erased_at is not None:
+        finding = find(item)
+    event_id = record(
+        Type.VERIFY,
+        by=by,
+        at=at,
+        compartment=item.compartment_id,
+        subjects=[Subject("item", item.id)],
+        outcome=Outcome.SUCCESS if finding.good else Outcome.FAILURE,
+        fields={
+            "object": {"accession": item.accession, "algorithm": "sha256"},
+            "to": {"outcome": finding.outcome, "detail": finding.detail, "stored_sha256": finding.stored_sha256},
+        },
+    )
+    check = FixityCheck.objects.create(
+        item=item,
+        at=at,
+        by_id=by.id,
+        outcome=finding.outcome,
+        detail=finding.detail[:300],
+        steps=[asdict(step) for step in finding.steps],
+        event_id=event_id,
+    )
+    if finding.outcome != FixityOutcome.PENDING:
+        Item.objects.filter(pk=item.pk).update(last_verified_at=at, last_outcome=finding.outcome)
+    copies.want_repairs(finding.bad_copies)
+    return check
 
 
 def _describe(item: Item, changes: Mapping[str, Any]) -> None:

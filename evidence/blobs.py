@@ -12,7 +12,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_bytes
@@ -24,7 +24,7 @@ from django.utils.translation import gettext as _
 
 from custody import keys
 from custody.memory import Secret
-from evidence import escrow, store, streams
+from evidence import copies, escrow, reading, store, streams
 from evidence.hashing import Digest
 from evidence.models import Blob
 
@@ -51,6 +51,7 @@ class Received:
     sha256: str
     sha512: str
     size: int
+    held: tuple[str, ...] = ()  # the stores that have it
 
 
 def receive(
@@ -97,10 +98,9 @@ def receive(
                 "no_room",
                 507,
             ) from problem
-        received = Received(
-            blob_id, stored.digest.hexdigest(), stored.size, key, sha256.hexdigest(), sha512.hexdigest(), size
-        )
-        store.put(path, received.address)
+        address = stored.digest.hexdigest()
+        held = store.put(path, address)
+        received = Received(blob_id, address, stored.size, key, sha256.hexdigest(), sha512.hexdigest(), size, held)
     _read_back(received)
     return received
 
@@ -157,8 +157,10 @@ class _Ciphertext:
 def make_blob(received: Received, name: str = "") -> Blob:
     """The row of received bytes, with their key wrapped and in escrow. Call inside the action that records them.
 
-    `name` is what a recovery calls the bytes: an accession number, never an original name.
+    `name` is what a recovery calls the bytes: an accession number, never an original name. The stores that do not hold
+    them yet get their copies from a job.
     """
+    copies.want_where_lacking(received.address, received.held)
     blob = Blob.objects.create(
         id=received.blob_id,
         address=received.address,
@@ -174,17 +176,18 @@ def discard(received: Received) -> None:
     """Forget received bytes that no row will ever name; their key goes with them."""
     received.key.wipe()
     if not Blob.objects.filter(address=received.address).exists():
-        store.path_of(received.address).unlink(missing_ok=True)
+        with suppress(store.StoreProblem):  # the reconciler takes away what stays
+            store.remove(received.address)
 
 
 @contextmanager
-def open_blob(blob: Blob) -> Iterator[streams.Decryptor]:
+def open_blob(blob: Blob) -> Iterator[reading.Reader]:
     """The plaintext of a blob, any range, in 1 MiB of memory. Raises store.Missing, StreamBroken, keys.KeyProblem."""
-    with store.open_address(blob.address) as handle:
-        size = os.fstat(handle.fileno()).st_size
-        with keys.provider().unwrap(bytes(blob.wrapped_key), f"blob/{blob.id}") as key:
-            decryptor = streams.decrypt_file(handle, size, key, associated_data(blob.id))
-        yield decryptor
+    with (
+        keys.provider().unwrap(bytes(blob.wrapped_key), f"blob/{blob.id}") as key,
+        reading.open_copies(blob.address, key, associated_data(blob.id)) as reader,
+    ):
+        yield reader
 
 
 def read_blob(blob: Blob, start: int = 0, stop: int | None = None) -> Iterator[bytes]:

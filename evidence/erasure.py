@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from accounts.permissions import NotNow, can, require
 from custody import erasing
-from custody.engine import SYSTEM, Subject, acting, record
+from custody.engine import SYSTEM, Subject, acting, record, timestamp
 from custody.seal import SealBroken
 from custody.vocabulary import Outcome, Type
 from evidence import jobs
@@ -33,6 +33,7 @@ from evidence.tombstone import CLEARED, empty
 from evidence.vocabulary import ErasureState
 
 LIFE = timedelta(days=14)  # in which the second person decides
+LOCK_ASKED, LEGAL_HOLD_ASKED = timedelta(minutes=1), timedelta(days=1)
 LONGEST_DECISION = 500  # characters
 
 
@@ -148,12 +149,39 @@ def finish_erasure(*, at: datetime, erasure_id: UUID) -> Erasure:
         erasure = Erasure.objects.select_for_update(of=("self",)).select_related("item").get(pk=erasure_id)
         if erasure.state != ErasureState.DONE or erasure.finished_at is not None:
             return erasure
+        erasure.locked_until = None
         items = list(Item.objects.filter(accession__in=erasure.accessions).order_by("accession"))
         _record(
             Type.DELETE, erasure, items, by=SYSTEM, at=at, to={"objects": len(erasure.objects_left)}, reasoned=False
         )
         erasure.finished_at = at
-        erasure.save(update_fields=["finished_at"])
+        erasure.save(update_fields=["finished_at", "locked_until"])
+        return erasure
+
+
+def postpone_erasure(*, at: datetime, erasure_id: UUID, until: datetime | None) -> Erasure:
+    """Record that a store keeps ciphertext of an erasure against deletion until a moment; None is a legal hold.
+
+    The key is gone all the same. It is asked again then, after a legal hold every day; what is recorded, is so once.
+    """
+    with acting():
+        erasure = Erasure.objects.select_for_update(of=("self",)).select_related("item").get(pk=erasure_id)
+        if erasure.state != ErasureState.DONE or erasure.finished_at is not None:
+            return erasure
+        if erasure.locked_until is None:
+            items = list(Item.objects.filter(accession__in=erasure.accessions).order_by("accession"))
+            _record(
+                Type.DELETE,
+                erasure,
+                items,
+                by=SYSTEM,
+                at=at,
+                to={"objects": len(erasure.objects_left), "locked_until": timestamp(until) if until else None},
+                outcome=Outcome.REFUSED,
+                reasoned=False,
+            )
+        erasure.locked_until = max(until or at + LEGAL_HOLD_ASKED, at + LOCK_ASKED)
+        erasure.save(update_fields=["locked_until"])
         return erasure
 
 
@@ -271,6 +299,7 @@ __all__ = [
     "copies",
     "finish_erasure",
     "objections",
+    "postpone_erasure",
     "refuse_erasure",
     "request_erasure",
     "withdraw_erasure",

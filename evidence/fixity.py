@@ -15,7 +15,7 @@ from custody.models import Event, EventSubject, Pending
 from custody.proof import proof_of
 from custody.verify import check_checkpoint
 from custody.vocabulary import Type
-from evidence import blobs, dates, store
+from evidence import blobs, copies, dates
 from evidence.description import described
 from evidence.models import Blob, Derivative, FixityCheck, Item
 from evidence.vocabulary import FixityOutcome
@@ -24,6 +24,7 @@ from ledger.merkle import ProofError
 
 #: The events that together say what the record must say today.
 TELLING = (Type.RECEIVE, Type.DESCRIBE, Type.IDENTIFY, Type.EXTRACT, Type.CREATE)
+BY_WEIGHT = (FixityOutcome.CHANGED, FixityOutcome.MISSING, FixityOutcome.UNREADABLE)
 NEWEST_CHECKS = 20  # how far back the last completed verification is looked for among pending ones
 
 
@@ -44,6 +45,7 @@ class Finding:
     detail: str
     stored_sha256: str
     steps: tuple[Step, ...]
+    bad_copies: tuple[tuple[str, copies.Tested], ...] = ()  # (address, what is wrong in which store)
 
     @property
     def good(self) -> bool:
@@ -53,9 +55,11 @@ class Finding:
 class Wrong(Exception):
     """Something is not as it was recorded: what kind of fault, and which."""
 
-    def __init__(self, outcome: FixityOutcome, detail: str) -> None:
+    def __init__(
+        self, outcome: FixityOutcome, detail: str, bad_copies: tuple[tuple[str, copies.Tested], ...] = ()
+    ) -> None:
         super().__init__(detail)
-        self.outcome, self.detail = outcome, detail
+        self.outcome, self.detail, self.bad_copies = outcome, detail, bad_copies
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class _Told:
 def find(item: Item) -> Finding:
     """Test an item. Never raises for what it finds: every fault is an outcome with words for it.
 
-    1. bytes: the stored bytes are read and hashed; the digest must be their address.
+    1. bytes: every stored copy is read and hashed; the digest must be their address.
     2. reception: the ledger holds one reception of the item, and its opened values fit its commitments.
     3. record: every column that reception fixed is as the ledger recorded it, the key and the sealed name too.
     4. description: every described column follows from the reception and each later description.
@@ -105,7 +109,8 @@ def find(item: Item) -> Finding:
             waiting = [one for one in told if not proved(one.event)]
             steps.append(Step("ledger", not waiting, f"{len(told) - len(waiting)}/{len(told)}"))
     except Wrong as wrong:
-        return Finding(wrong.outcome, wrong.detail, digest, (*steps, Step(wrong.outcome, False, wrong.detail)))
+        failed = Step(wrong.outcome, False, wrong.detail)
+        return Finding(wrong.outcome, wrong.detail, digest, (*steps, failed), wrong.bad_copies)
     if waiting:
         detail = f"{len(waiting)} of {len(told)} events wait for the next signed checkpoint"
         return Finding(FixityOutcome.PENDING, detail, digest, tuple(steps))
@@ -122,16 +127,16 @@ def _blob(item: Item) -> Blob:
 def _digest(blob: Blob) -> str:
     address = blob.address
     try:
-        digest = store.digest(address)
+        tested = copies.test(address)
     except ValueError:
         raise Wrong(FixityOutcome.RECORD, "the record's address is not one of this store") from None
-    except store.Missing:
-        raise Wrong(FixityOutcome.MISSING, f"no bytes stand at {address}") from None
-    except store.StoreProblem as problem:
-        raise Wrong(FixityOutcome.UNREADABLE, str(problem)) from None
-    if digest != address:
-        raise Wrong(FixityOutcome.CHANGED, f"the bytes at {address} now have SHA-256 {digest}")
-    return digest
+    bad = tuple((address, one) for one in tested if one.outcome)
+    if bad:
+        # Changed counts most, then missing: one that cannot be read now may be good.
+        outcomes = [one.outcome for _, one in bad]
+        outcome = next(kind for kind in BY_WEIGHT if kind in outcomes)
+        raise Wrong(outcome, copies.words(tested), bad)
+    return address
 
 
 def _told(item: Item) -> list[_Told]:
@@ -279,7 +284,7 @@ def _same_derivatives(item: Item, told: list[_Told]) -> None:
         try:
             _digest(row.blob)
         except Wrong as wrong:
-            raise Wrong(wrong.outcome, f"{purpose}: {wrong.detail}") from None
+            raise Wrong(wrong.outcome, f"{purpose}: {wrong.detail}", wrong.bad_copies) from None
 
 
 def _same_last_check(item: Item) -> None:

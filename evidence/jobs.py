@@ -8,6 +8,8 @@ from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 
 EXAMINE = "evidence.tasks.examine"
+MAKE_COPIES = "evidence.tasks.make_copies"
+LOOK_AT_COPIES = "evidence.tasks.look_at_copies"
 FINISH_ERASURE = "evidence.tasks.finish_erasure"
 
 
@@ -21,6 +23,21 @@ def defer_examination(item_id: UUID, *, again: bool = False) -> None:
     # The savepoint: being asked for already must not break the caller's transaction.
     with contextlib.suppress(AlreadyEnqueued), transaction.atomic():
         task.defer(item_id=str(item_id))
+
+
+def defer_copying() -> None:
+    """Put the making of wanted copies in the queue, once for however many there are."""
+    task = app.configure_task(MAKE_COPIES, lock="copies", queueing_lock="copies")
+    with contextlib.suppress(AlreadyEnqueued), transaction.atomic():
+        task.defer()
+
+
+def defer_looking(address: str) -> None:
+    """Put a test of every copy of an object in the queue."""
+    name = f"copies/{address}"
+    task = app.configure_task(LOOK_AT_COPIES, lock=name, queueing_lock=name)
+    with contextlib.suppress(AlreadyEnqueued), transaction.atomic():
+        task.defer(address=address)
 
 
 def defer_finishing(erasure_id: UUID) -> None:

@@ -28,12 +28,21 @@ class NotScrubbed(Exception):
 
 
 def clear(erasure: Erasure) -> None:
-    """Delete what the erasure's objects left behind. Raises what a part or the store raises; doing it again is safe."""
+    """Delete what the erasure's objects left behind. Raises what a part or the store raises; doing it again is safe.
+
+    Raises store.Locked when all that is left are objects which a store keeps against deletion: nobody holds a key.
+    """
+    locks: list[store.Locked] = []
     for address in erasure.objects_left:
         if not Blob.objects.exclude(wrapped_key=b"").filter(address=address).exists():
-            store.remove(address)
+            try:
+                store.remove(address)
+            except store.Locked as lock:
+                locks.append(lock)
     for part in parts():
         part.afterwards(erasure.accessions)
+    if locks:
+        raise store.last_lock(locks)
 
 
 def scrub_tables(*, rewrite: bool = False) -> list[str]:

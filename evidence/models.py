@@ -14,6 +14,7 @@ from accounts.models import Compartment
 from custody import seal
 from evidence.search import SEARCHED
 from evidence.vocabulary import (
+    CopyReason,
     DateBasis,
     ErasureGround,
     ErasureState,
@@ -284,6 +285,9 @@ class Erasure(models.Model):
     finished_at = models.DateTimeField(
         null=True, blank=True, help_text="when the last trace outside the ledger was gone"
     )
+    locked_until = models.DateTimeField(
+        null=True, blank=True, help_text="until when a store keeps ciphertext of it, without a key, against deletion"
+    )
 
     class Meta:
         ordering = ["-requested_at", "-id"]
@@ -293,3 +297,44 @@ class Erasure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.item_id} {self.state}"
+
+
+class WantedCopy(models.Model):
+    """A copy that a store does not have, or has not good: what the job of evidence.copies works on.
+
+    No row is the rule: every store holds every object. The address is no foreign key, since erasing deletes blobs.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    address = models.CharField(max_length=64)
+    store = models.CharField(max_length=39)
+    reason = models.CharField(max_length=12, choices=CopyReason.choices)
+    since = models.DateTimeField(auto_now_add=True)
+    next_try_at = models.DateTimeField()
+    tries = models.IntegerField(default=0)
+    started = models.BooleanField(default=False, help_text="bytes may have been written that nothing records yet")
+    problem = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["address", "store"], name="copy_wanted_once")]
+        indexes = [models.Index(fields=["next_try_at", "id"], name="copy_wanted_next")]
+
+    def __str__(self) -> str:
+        return f"{self.address} {self.store}"
+
+
+class StoreCheck(models.Model):
+    """What a store did when it was asked whether it keeps its word (evidence.store_probes)."""
+
+    id = models.BigAutoField(primary_key=True)
+    store = models.CharField(max_length=39)
+    place = models.CharField(max_length=500, help_text="where it was, without secrets")
+    at = models.DateTimeField()
+    passed = models.BooleanField()
+    failed = ArrayField(models.CharField(max_length=200), default=list)
+
+    class Meta:
+        indexes = [models.Index(fields=["store", "-at"], name="store_check_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.store} {self.at:%Y-%m-%d} {'passed' if self.passed else 'failed'}"

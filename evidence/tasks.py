@@ -1,22 +1,25 @@
 """Work that is done after the answer: examining what came, and picking up what was left lying."""
 
 import logging
+import time
 from datetime import timedelta
 from uuid import UUID
 
+from django.db import close_old_connections
 from django.utils import timezone
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
-from evidence import blobs, erasure, jobs, leftovers, reconcile, sandbox
+from evidence import blobs, erasure, jobs, leftovers, reconcile, replication, sandbox, store
 from evidence.actions import record_examination
-from evidence.models import Erasure, Item
+from evidence.models import Erasure, Item, WantedCopy
 from evidence.vocabulary import ErasureState
 
 log = logging.getLogger("evidence.tasks")
 TOOL = "Pillow, WebP of at most 1280 pixels"
 LEFT_LYING = timedelta(minutes=15)
 MOST_AT_ONCE = 500
+STRETCH = 60.0  # seconds of copying before other jobs get their turn
 SILENT_SECONDS = 60  # a worker without a heartbeat for this long is dead
 
 
@@ -62,16 +65,30 @@ def finish_erasure(erasure_id: str) -> None:
     found = Erasure.objects.get(pk=UUID(erasure_id))
     if found.state != ErasureState.DONE or found.finished_at is not None:
         return
-    leftovers.clear(found)
+    finish_or_postpone(found)
+
+
+def finish_or_postpone(found: Erasure) -> bool:
+    """Clear, and record that it is finished; or until when a store keeps what nobody can read. False when it does."""
+    lock: store.Locked | None = None
+    try:
+        leftovers.clear(found)
+    except store.Locked as kept:
+        lock = kept
     leftovers.scrub_tables()
+    if lock is not None:
+        erasure.postpone_erasure(at=timezone.now(), erasure_id=found.id, until=lock.until)
+        return False
     erasure.finish_erasure(at=timezone.now(), erasure_id=found.id)
+    return True
 
 
 @app.periodic(cron="*/5 * * * *")
 @app.task(name="evidence.tasks.finish_left_lying", queueing_lock="finish_left_lying", pass_context=False)
 def finish_left_lying(timestamp: int) -> None:
     """Ask again for the finishing of erasures whose job was lost or gave up."""
-    for found in Erasure.objects.filter(state=ErasureState.DONE, finished_at__isnull=True):
+    unfinished = Erasure.objects.filter(state=ErasureState.DONE, finished_at__isnull=True)
+    for found in unfinished.exclude(locked_until__gt=timezone.now()):
         log.warning("an erasure is not finished yet and goes on")
         jobs.defer_finishing(found.id)
 
@@ -84,6 +101,28 @@ async def take_over_from_the_dead(timestamp: int) -> None:
         await app.job_manager.retry_job(job)
 
 
+@app.task(name=jobs.MAKE_COPIES)
+def make_copies() -> None:
+    """Make wanted copies for a stretch and queue the next one while there are any."""
+    close_old_connections()
+    if replication.make_copies(until=time.monotonic() + STRETCH):
+        jobs.defer_copying()
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="evidence.tasks.make_due_copies", queueing_lock="make_due_copies", pass_context=False)
+def make_due_copies(timestamp: int) -> None:
+    """Try again to make the copies that could not be made, each when its pause is over."""
+    if WantedCopy.objects.filter(next_try_at__lte=timezone.now()).exists():
+        jobs.defer_copying()
+
+
+@app.task(name=jobs.LOOK_AT_COPIES, retry=RetryStrategy(max_attempts=3, exponential_wait=4))
+def look_at_copies(address: str) -> None:
+    """Test every copy of an object of which somebody read bad bytes."""
+    replication.look(address)
+
+
 @app.periodic(cron="17 3 * * *")
 @app.task(name="evidence.tasks.reconcile", queueing_lock="reconcile")
 def reconcile_store(timestamp: int) -> None:
@@ -91,3 +130,5 @@ def reconcile_store(timestamp: int) -> None:
     found = reconcile.reconcile(remove=True)
     for name in found.without_bytes:
         log.error("no bytes stand for %s", name)
+    for name, count in found.lacking.items():
+        log.error("store %s lacks %d objects, which are copied to it", name, count)

@@ -120,7 +120,10 @@ def _nothing_said(item: Item) -> None:
 
 def _gone(item: Item, blobs: set[str]) -> bool:
     """Whether no ciphertext stands any more; one that does after the erasure was finished is a fault."""
-    standing = [address for address in sorted(blobs) if store.path_of(address).exists()]
+    try:
+        standing = [address for address in sorted(blobs) if store.stands(address)]
+    except store.StoreProblem as problem:
+        raise Wrong(FixityOutcome.UNREADABLE, str(problem)) from None
     if not standing:
         return True
     if Erasure.objects.filter(accessions__contains=[item.accession], finished_at__isnull=False).exists():

@@ -81,6 +81,15 @@ class FixityOutcome(models.TextChoices):
     ERASED = "erased", _("Erased, and the ledger explains every absence")
 
 
+class CopyReason(models.TextChoices):
+    """Why a store is to get a copy."""
+
+    LATE = "late", _("Not copied yet")
+    MISSING = "missing", _("Stored bytes are missing")
+    CHANGED = "changed", _("Stored bytes were changed")
+    UNREADABLE = "unreadable", _("Stored bytes could not be read")
+
+
 class ErasureGround(models.TextChoices):
     """Why something may, or must, be erased. It is shown for good in the place of the item."""
 

@@ -21,7 +21,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.permissions import compartments, permitted
 from custody.engine import SYSTEM
-from evidence.actions import record_swept
+from evidence.actions import record_system_finding
 from evidence.fixity import find
 from evidence.models import FixityCheck, Item
 from evidence.vocabulary import FixityOutcome
@@ -96,7 +96,7 @@ def work(*, lane: int, lanes: int, until: float) -> Stretch:
             if finding.outcome == FixityOutcome.PENDING:
                 unsigned.append(item)
             else:
-                check = record_swept(at=timezone.now(), item=item, finding=finding)
+                check = record_system_finding(at=timezone.now(), item_id=item.pk, finding=finding)
                 done += 1
                 if not finding.good:
                     failed += 1

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("evidence", "0060_erasure"),
+        ("evidence", "0080_wanted_copies"),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0001_initial"),
-        ("evidence", "0060_erasure"),
+        ("evidence", "0091_escrow_ends"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

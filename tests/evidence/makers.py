@@ -214,13 +214,6 @@ def recording_a_finding() -> Callable[[], Any]:
     )
 
 
-@action_of(actions.record_swept)
-def recording_what_a_sweep_found() -> Callable[[], Any]:
-    item = factories.make_item()
-    finding = fixity.find(item)
-    return lambda: actions.record_swept(at=timezone.now(), item=item, finding=finding)
-
-
 @action_of(actions.record_examination)
 def recording_an_examination() -> Callable[[], Any]:
     item, made = factories.make_item(data=photograph()), preview()

@@ -18,7 +18,7 @@ from custody.sequencer import drain
 from custody.signer import sign_head
 from custody.vocabulary import Outcome, Type
 from evidence import store
-from evidence.actions import record_swept
+from evidence.actions import record_system_finding
 from evidence.models import FixityCheck, Item
 from evidence.vocabulary import FixityOutcome
 from tests import factories
@@ -143,7 +143,7 @@ def test_a_stretch_that_was_cut_goes_on_with_the_rest(later: Any, monkeypatch: p
     items = [factories.make_item(compartment) for _ in range(3)]
     sign()
     later(days=2)
-    real, calls = record_swept, []
+    real, calls = record_system_finding, []
 
     def dies_at_the_second(**said: Any) -> Any:
         calls.append(1)
@@ -151,7 +151,7 @@ def test_a_stretch_that_was_cut_goes_on_with_the_rest(later: Any, monkeypatch: p
             raise KeyboardInterrupt
         return real(**said)
 
-    monkeypatch.setattr(sweeps, "record_swept", dies_at_the_second)
+    monkeypatch.setattr(sweeps, "record_system_finding", dies_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         sweep()
     assert sweep().done == 2

@@ -23,6 +23,8 @@ from archive.messages import compile_messages
 from custody import roles
 from custody.alarm import LedgerBroken
 from custody.taking_over import take_over
+from evidence import store_probes
+from evidence.store_shape import StoreProblem
 
 
 class Command(BaseCommand):
@@ -36,6 +38,7 @@ class Command(BaseCommand):
             self._migrate()
         except DatabaseError as problem:
             raise CommandError(f"the database cannot be brought up to date ({type(problem).__name__}).") from problem
+        self._check_stores()
         self._take_over()
         compile_messages(settings.LOCALE_PATHS[0])
         self._collect_static()
@@ -57,6 +60,15 @@ class Command(BaseCommand):
         roles.grant(connection)
         if refused:
             self._say(f"the database has no role {', '.join(refused)}; see manage.py database_roles. Going on without")
+
+    def _check_stores(self) -> None:
+        """A store that lies is not used; one that does not answer may come back."""
+        try:
+            silent = store_probes.require_honest()
+        except StoreProblem as problem:
+            raise CommandError(f"{problem}.") from problem
+        for name in silent:
+            self._say(f"store {name} does not answer, and was not checked. Going on without it")
 
     def _take_over(self) -> None:
         """A signer that is not given its memory raises the alarm; the archive is open meanwhile."""

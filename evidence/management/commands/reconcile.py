@@ -28,9 +28,15 @@ class Command(BaseCommand):
             self.stdout.write(f"leftover {address}")
         for name in found.staging:
             self.stdout.write(f"leftover staging/{name}")
+        for name, count in sorted(found.lacking.items()):
+            self.stdout.write(f"lacking  {count} objects in {name}")
+        if found.kept_by_a_lock:
+            self.stdout.write(f"{found.kept_by_a_lock} leftovers are kept by a lock of their store, and go later")
         self.stdout.write(
             f"{found.rows} rows, {len(found.without_bytes)} without bytes; "
             f"{len(found.without_row) + len(found.staging)} leftovers, {found.removed} removed"
         )
         if found.without_bytes:
             raise CommandError(f"{len(found.without_bytes)} rows have no bytes: restore them from a backup.")
+        if found.not_listed:
+            raise CommandError(f"not listed, so nothing is concluded from them: {', '.join(found.not_listed)}")
