@@ -156,7 +156,7 @@ def test_a_store_that_does_not_look_at_what_it_is_told_is_refused(
 ) -> None:
     bucket = make_bucket()
     (far,) = stores.use(bucket.url())
-    resigned(bucket, drop(*lost))(s3(far).client)
+    forgets(s3(far).client, lost)
     assert failed(store_probes.check(far)) == caught
     assert not StoreCheck.objects.get().passed
 
