@@ -1,6 +1,7 @@
 """From one store to another: everything that a row names, each copy hashed, read back and recorded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import groupby
@@ -34,7 +35,21 @@ def copy_all(source: Store, target: Store, *, verify: bool, tell: Callable[[int]
     """
     done = Copied()
     rows = Blob.objects.exclude(wrapped_key=b"").order_by("address").values_list("address", "size")
-    named = ((address, ROW, size) for address, size in rows.iterator(chunk_size=BATCH))
+    # Closed here, whatever happens: a cursor that is closed by the garbage collector within another query never ends.
+    with closing(rows.iterator(chunk_size=BATCH)) as found:  # type: ignore[type-var]
+        _copy_named(found, source, target, verify, tell, done)
+    return done
+
+
+def _copy_named(
+    rows: Iterable[tuple[str, int]],
+    source: Store,
+    target: Store,
+    verify: bool,
+    tell: Callable[[int], object],
+    done: Copied,
+) -> None:
+    named = ((address, ROW, size) for address, size in rows)
     standing = ((held.address, OBJECT, held.size) for held in target.entries())
     for address, group in groupby(merge(named, standing), key=lambda seen: seen[0]):
         sizes = {kind: size for _, kind, size in group}
@@ -50,7 +65,6 @@ def copy_all(source: Store, target: Store, *, verify: bool, tell: Callable[[int]
         else:
             _copy(source, target, address, OBJECT in sizes, done)
         tell(1)
-    return done
 
 
 def _copy(source: Store, target: Store, address: str, stood: bool, done: Copied) -> None:

@@ -51,6 +51,8 @@ def _sentence(line: StoryLine, readable: bool) -> str:
         return _("Ground: %(ground)s.") % {"ground": _ground(to)}
     if line.type == Type.ERASE:
         return _("Two persons decided it. Ground: %(ground)s.") % {"ground": _ground(to)}
+    if line.type == Type.DELETE and line.outcome == Outcome.REFUSED:
+        return _("A store keeps the encrypted bytes for now. Nobody can open them: their key is gone.")
     if line.type in (Type.CLOSE_ERASURE, Type.DELETE):
         return ""
     if line.erased:
@@ -88,6 +90,10 @@ def _sentence(line: StoryLine, readable: bool) -> str:
     if line.type == Type.VERIFY:
         outcome = str(to.get("outcome", ""))
         return str(FixityOutcome(outcome).label) if outcome in FixityOutcome.values else ""
+    if line.type == Type.REPLICATE:
+        return _("A copy was made in the store %(store)s.") % {"store": obj.get("store", NOTHING)}
+    if line.type == Type.REPAIR:
+        return _("The copy in the store %(store)s was replaced from a good one.") % {"store": obj.get("store", NOTHING)}
     if line.type == Type.REFUSE:
         return _("Somebody without the right tried: %(permission)s.") % {"permission": to.get("permission", NOTHING)}
     return str(line.fields.get("purpose", "")) if readable else ""

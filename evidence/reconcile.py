@@ -6,8 +6,8 @@ All are read once, in the order of addresses, beside each other: memory does not
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from heapq import merge
@@ -59,8 +59,20 @@ def reconcile(*, remove: bool, older_than: timedelta = STAGING_LIFE) -> Reconcil
     found = Reconciled()
     before = time.time() - older_than.total_seconds()
     known = store.stores()
+    rows = Blob.objects.exclude(wrapped_key=b"").order_by("address").values_list("address", "size")
+    # Closed here, whatever happens: a cursor that is closed by the garbage collector within another query never ends.
+    with closing(rows.iterator(chunk_size=BATCH)) as named:  # type: ignore[type-var]
+        _compare(named, known, before, remove, found)
+    _unfinished(known, before, remove, found)
+    return found
+
+
+def _compare(
+    rows: Iterable[tuple[str, int]], known: tuple[Store, ...], before: float, remove: bool, found: Reconciled
+) -> None:
     # The rows first: whatever has a row by then had its bytes before.
-    lists = [_rows(), *(_objects(place, one, found) for place, one in enumerate(known))]
+    named = (_Seen(address, -1, size, 0.0) for address, size in rows)
+    lists = [named, *(_objects(place, one, found) for place, one in enumerate(known))]
     wanted = _Wanted(remove)
     for address, group in groupby(merge(*lists), key=lambda seen: seen.address):
         seen = {one.place: one for one in group}
@@ -79,8 +91,6 @@ def reconcile(*, remove: bool, older_than: timedelta = STAGING_LIFE) -> Reconcil
                 found.lacking[one.name] += 1
                 wanted.add(address, one, CopyReason.CHANGED if place in seen else CopyReason.MISSING)
     wanted.ask()
-    _unfinished(known, before, remove, found)
-    return found
 
 
 class _Wanted:
@@ -100,12 +110,6 @@ class _Wanted:
             if self._does:
                 copies.want_unless_wanted(waiting, reason)
         self._waiting = {}
-
-
-def _rows() -> Iterator[_Seen]:
-    rows = Blob.objects.exclude(wrapped_key=b"").order_by("address").values_list("address", "size")
-    for address, size in rows.iterator(chunk_size=BATCH):
-        yield _Seen(address, -1, size, 0.0)
 
 
 def _objects(place: int, one: Store, found: Reconciled) -> Iterator[_Seen]:

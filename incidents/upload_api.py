@@ -25,7 +25,7 @@ from accounts.requests import person
 from evidence import blobs
 from evidence.blobs import ReceptionRefused
 from evidence.models import Item
-from evidence.store import StoreProblem
+from evidence.store import StoreProblem, Unreachable
 from incidents import uploads
 from incidents.bodies import chunks, declared, drain, sha256_of
 from incidents.models import Incident
@@ -148,7 +148,7 @@ class UploadsView(APIView):
             return Response({"code": exc.code, "detail": exc.message}, exc.status)
         if isinstance(exc, StoreProblem):
             words = _("The archive could not keep the file safely. Nothing was recorded; your file is still with you.")
-            return Response({"code": "store", "detail": words}, 507)
+            return Response({"code": "store", "detail": words}, 503 if isinstance(exc, Unreachable) else 507)
         return super().handle_exception(exc)
 
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:

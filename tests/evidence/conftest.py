@@ -57,19 +57,34 @@ def stores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Setup]:
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket of a test, with a client that nobody here wrote."""
+    """A test's own part of a bucket, with a client that nobody here wrote."""
 
     name: str
+    part: str
     cluster: Cluster
     client: Any
     endpoint: str
 
-    def url(self, options: str = "", prefix: str = "evidence") -> str:
-        return f"s3://{self.name}/{prefix}?name=far&endpoint={self.endpoint}{options}"
+    def url(self, options: str = "") -> str:
+        return f"s3://{self.name}/{self.part}/evidence?name=far&endpoint={self.endpoint}{options}"
 
     def listed(self) -> list[str]:
-        found = self.client.list_objects_v2(Bucket=self.name).get("Contents", [])
-        return [one["Key"] for one in found]
+        found = self.client.list_objects_v2(Bucket=self.name, Prefix=f"{self.part}/").get("Contents", [])
+        return [one["Key"].removeprefix(f"{self.part}/") for one in found]
+
+    def versions(self) -> list[dict[str, Any]]:
+        """Every version and delete marker."""
+        found = self.client.list_object_versions(Bucket=self.name, Prefix=f"{self.part}/")
+        return [*found.get("Versions", []), *found.get("DeleteMarkers", [])]
+
+    def unfinished(self) -> list[dict[str, Any]]:
+        """Uploads in parts that are neither complete nor aborted."""
+        found = self.client.list_multipart_uploads(Bucket=self.name, Prefix=f"{self.part}/")
+        return list(found.get("Uploads", []))
+
+    def read(self, key: str) -> bytes:
+        body: bytes = self.client.get_object(Bucket=self.name, Key=f"{self.part}/{key}")["Body"].read()
+        return body
 
     def through(self, endpoint: str) -> "Bucket":
         """The same bucket by way of another server."""
@@ -78,15 +93,15 @@ class Bucket:
 
 @pytest.fixture
 def make_bucket(seaweed: Cluster, stores: Setup) -> Callable[..., Bucket]:
-    """A new bucket, and the file of store keys that opens it as store `far`."""
+    """A test's own part of a bucket, and the file of store keys that opens it as store `far`."""
 
     def make(*, lock: bool = False) -> Bucket:
-        name = seaweed.bucket(f"test-{secrets.token_hex(6)}", lock=lock)
+        name = seaweed.bucket("tests-locked" if lock else "tests", lock=lock)
         table = f'[far]\naccess_key = "{seaweed.access_key}"\nsecret_key = "{seaweed.secret_key}"\n'
         descriptor = os.open(stores.keys, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as handle:
             handle.write(table)
-        return Bucket(name, seaweed, seaweed.client(), seaweed.endpoint)
+        return Bucket(name, secrets.token_hex(6), seaweed, seaweed.client(), seaweed.endpoint)
 
     return make
 

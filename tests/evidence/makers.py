@@ -10,8 +10,8 @@ from PIL import Image
 from accounts.models import Compartment, Role, User
 from custody.sequencer import drain
 from custody.signer import sign_head
-from evidence import actions, blobs, erasure, fixity
-from evidence.models import Derivative, Erasure, FixityCheck, Item
+from evidence import actions, blobs, erasure, fixity, replication
+from evidence.models import Derivative, Erasure, FixityCheck, Item, WantedCopy
 from tests import factories
 from tests.architecture.makers import action_of, instance_of, url_argument
 
@@ -212,6 +212,30 @@ def recording_a_finding() -> Callable[[], Any]:
     return lambda: actions.record_finding(
         by=item.received_by, at=timezone.now(), accession=item.accession, finding=finding
     )
+
+
+@action_of(actions.record_system_finding)
+def recording_a_finding_of_its_own() -> Callable[[], Any]:
+    item = factories.make_item()
+    finding = fixity.find(item)
+    return lambda: actions.record_system_finding(at=timezone.now(), item_id=item.pk, finding=finding)
+
+
+@action_of(replication.record_copy)
+def recording_a_copy() -> Callable[[], Any]:
+    item = factories.make_item()
+    want = WantedCopy.objects.create(
+        address=item.blob.address, store="far", reason="late", next_try_at=timezone.now(), started=True
+    )
+    return lambda: replication.record_copy(at=timezone.now(), want_id=want.pk, source="near", aside="")
+
+
+@action_of(erasure.postpone_erasure)
+def postponing_an_erasure() -> Callable[[], Any]:
+    made = ask()
+    by = factories.make_user(Role.LEGAL_REVIEWER, made.item.compartment)
+    erasure.approve_erasure(by=by, at=timezone.now(), erasure_id=made.pk)
+    return lambda: erasure.postpone_erasure(at=timezone.now(), erasure_id=made.pk, until=None)
 
 
 @action_of(actions.record_examination)

@@ -3,7 +3,6 @@
 Every process is killed when the cluster is closed, and by the kernel when the process that started it dies.
 """
 
-import ctypes
 import json
 import os
 import secrets
@@ -23,13 +22,14 @@ from typing import Any, Self
 from botocore.config import Config
 from botocore.session import Session
 
+from archive import processes
+
 WEED = Path(sys.executable).parent / "weed"
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
 HOST = "127.0.0.1"
 VOLUME_SERVERS = 3
 PORTS = range(12_000, 32_000)  # below those that the kernel gives to clients
-_PR_SET_PDEATHSIG = 1
 
 
 class NotReady(Exception):
@@ -44,6 +44,7 @@ class Cluster:
         self.access_key, self.secret_key = secrets.token_hex(8), secrets.token_hex(16)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.ports: dict[str, int] = {}
+        self._buckets: set[str] = set()
 
     @property
     def endpoint(self) -> str:
@@ -85,8 +86,10 @@ class Cluster:
         self._run(name, "volume", *arguments, "-minFreeSpace=1")
 
     def bucket(self, name: str, *, lock: bool = False) -> str:
-        """A new bucket; with `lock` one with versions and Object Lock."""
-        self.client().create_bucket(Bucket=name, ObjectLockEnabledForBucket=lock)
+        """A bucket, made when it is asked for first; with `lock` one with versions and Object Lock."""
+        if name not in self._buckets:
+            self.client().create_bucket(Bucket=name, ObjectLockEnabledForBucket=lock)
+            self._buckets.add(name)
         return name
 
     def close(self) -> None:
@@ -102,6 +105,7 @@ class Cluster:
         master, grpc = self._port("master"), self._port("master.grpc")
         places = [f"-port={master}", f"-port.grpc={grpc}", f"-mdir={self.home / 'master'}"]
         self._run("master", "master", *places, "-volumeSizeLimitMB=64", "-defaultReplication=001", "-telemetry=false")
+        self._wait(self._leads)  # whoever asks earlier asks again after five seconds
         for number in range(VOLUME_SERVERS):
             self.start_volume_server(number)
         filer, grpc = self._port("filer"), self._port("filer.grpc")
@@ -114,11 +118,18 @@ class Cluster:
         address = f"-filer={HOST}:{filer}.{self.ports['filer.grpc']}"
         self._wait(lambda: self._servers() == VOLUME_SERVERS)
         self._wait(lambda: _listens(filer) and _listens(self.ports["filer.grpc"]))
-        self._run("s3", "s3", f"-port={port}", f"-port.grpc={grpc}", address, f"-config={config}", "-iam=false")
+        address += " -port.iceberg=0 -port.lance=0"  # services with fixed ports, which two clusters would fight for
+        self._run(
+            "s3", "s3", *address.split(), f"-port={port}", f"-port.grpc={grpc}", f"-config={config}", "-iam=false"
+        )
         self._wait(self._writes)
 
     def _master(self) -> str:
         return f"{HOST}:{self.ports['master']}.{self.ports['master.grpc']}"
+
+    def _leads(self) -> bool:
+        with urllib.request.urlopen(f"http://{HOST}:{self.ports['master']}/cluster/status", timeout=2) as answer:
+            return bool(json.load(answer).get("IsLeader"))
 
     def _servers(self) -> int:
         url = f"http://{HOST}:{self.ports['master']}/dir/status"
@@ -142,6 +153,10 @@ class Cluster:
                     return
             except Exception as error:
                 problem = f"{type(error).__name__}: {error}"
+            ended = [name for name, process in self.processes.items() if process.poll() is not None]
+            if ended:
+                problem = f"ended by itself: {', '.join(ended)}"
+                break
             time.sleep(0.2)
         logs = "\n".join(f"{path.name}: {path.read_text()[-1500:]}" for path in sorted(self.home.glob("*.log")))
         raise NotReady(f"{problem}\n{logs}")
@@ -153,14 +168,9 @@ class Cluster:
         else:
             argv.insert(3, f"-ip.bind={HOST}")
         with (self.home / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                argv,
-                env=os.environ | {"WEED_MASTER_VOLUME_GROWTH_COPY_2": "2"},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.home,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  two system calls, before any thread of ours
+            environ = os.environ | {"WEED_MASTER_VOLUME_GROWTH_COPY_2": "2"}
+            self.processes[name] = processes.start(
+                argv, environ=environ, when_orphaned=signal.SIGKILL, output=log, cwd=self.home
             )
 
     def _port(self, name: str) -> int:
@@ -177,8 +187,3 @@ class Cluster:
 def _listens(port: int) -> bool:
     with socket.create_connection((HOST, port), timeout=1):
         return True
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.setpgid(0, 0)

@@ -248,7 +248,7 @@ def test_a_bad_object_in_a_bucket_is_put_aside_and_repaired_from_a_folder(
     make_all()
     assert store.digest_in(far, item.blob.address) == item.blob.address
     (aside,) = (one for one in bucket.listed() if "/quarantine/" in one)
-    assert bucket.client.get_object(Bucket=bucket.name, Key=aside)["Body"].read() == b"not the evidence"
+    assert bucket.read(aside) == b"not the evidence"
     store.remove(item.blob.address)
     assert bucket.listed() == []
 
