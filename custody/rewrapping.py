@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from psycopg import sql
 
 from custody import keys, wrapping
 
 BATCH = 500  # rows in one transaction
+HELD = 30  # seconds for acts to end that write keys
 PASSES = 20  # in each of which rows that somebody held may be left
 
 
@@ -87,11 +88,17 @@ def users() -> dict[bytes | None, int]:
 
 
 def hold_still() -> None:
-    """Wait until no act has a wrapped key that is not committed, and let none begin until this transaction ends."""
+    """Wait until no act has a wrapped key that is not committed, and let none begin until this transaction ends.
+
+    Raises RuntimeError when an act goes on for longer than HELD.
+    """
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL lock_timeout = '30s'")
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{HELD}s"])
         for column in _COLUMNS:
-            cursor.execute(sql.SQL("LOCK TABLE {table} IN SHARE MODE").format(**_names(column)))
+            try:
+                cursor.execute(sql.SQL("LOCK TABLE {table} IN SHARE MODE").format(**_names(column)))
+            except OperationalError:
+                raise RuntimeError("an act that writes keys does not end; run this again") from None
 
 
 def _pass_over(column: Wrapped, broken: list[str], tally: Tally, progress: Callable[[Tally], None]) -> int:

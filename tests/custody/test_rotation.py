@@ -181,12 +181,16 @@ def test_a_destroyed_key_is_not_brought_back_by_wrapping_it_anew(monkeypatch: py
     assert gone is not None
     replace = rewrapping._replace
 
+    erased: list[Any] = []
+
     def after_an_erasure(column: Any, made: Any) -> int:
-        Blob.objects.filter(pk=gone.pk).update(wrapped_key=b"")
+        if not erased and gone.pk in [row for row, *_ in made]:
+            erased.append(Blob.objects.filter(pk=gone.pk).update(wrapped_key=b""))
         return replace(column, made)
 
     monkeypatch.setattr(rewrapping, "_replace", after_an_erasure)
     rotate()
+    assert erased == [1]
     gone.refresh_from_db()
     assert bytes(gone.wrapped_key) == b""
     known.pop(f"blob/{gone.pk}")
@@ -254,6 +258,39 @@ def test_a_token_that_does_not_work_changes_nothing(folder: Path, token: Token, 
     with pytest.raises(CommandError, match="needs both"):
         rotate("add", "--token", token.label)
     assert keys.provider().current == first
+    assert all_open(known)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_old_key_is_not_destroyed_under_an_act_that_has_not_committed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The act wrapped a key before the rotation, and nobody else sees its row yet."""
+    monkeypatch.setattr(rewrapping, "HELD", 1)
+    first = keys.provider().current.hex()
+    wrote, tried = Flag(), Flag()
+    known: dict[str, bytes] = {}
+
+    def act() -> None:
+        with transaction.atomic():
+            known.update(blob())
+            wrote.set()
+            tried.wait(30)
+        connection.close()
+
+    acting = Thread(target=act)
+    acting.start()
+    assert wrote.wait(30)
+    rotate()
+    later = timezone.now() + timedelta(hours=2)
+    try:
+        with pytest.raises(RuntimeError, match="does not end"):
+            key_rotation.destroy(by=SYSTEM, at=later, key_id=first)
+    finally:
+        tried.set()
+        acting.join(30)
+    with pytest.raises(RotationRefused, match="1 rows need the key"):
+        key_rotation.destroy(by=SYSTEM, at=later, key_id=first)
     assert all_open(known)
 
 
