@@ -26,6 +26,7 @@ from incidents.turns import queue, turn
 from incidents.vocabulary import UploadState
 
 log = logging.getLogger("incidents.uploads")
+OPEN = (UploadState.RECEIVING, UploadState.FINISHING, UploadState.FAILED)  # as the index of the open ones has it
 SPARE = 256 << 20  # bytes that stay free on the disk, for the database and the log
 
 
@@ -107,7 +108,7 @@ def expire(upload_id: UUID, at: datetime) -> bool:
             upload.parts.all().delete()
             upload.state = UploadState.EXPIRED
             upload.wrapped_key = upload.sealed_metadata = b""
-            upload.declared_sha256, upload.writer = "", None
+            upload.declared_sha256, upload.problem_detail, upload.writer = "", "", None
             upload.save()
         staging.forget(kept, cut_down=cut_down)
     log.info("upload %s expired with %s of %s bytes", upload.pk, upload.offset, upload.length)
@@ -140,7 +141,7 @@ def still_staged(blob_ids: set[UUID]) -> set[UUID]:
 
 
 def _begun_before(by: User, at: datetime, intake_id: UUID, length: int, key: UUID) -> Upload | None:
-    mine = permitted(by, "upload.view", Upload.objects.filter(key=key)).exclude(state=UploadState.EXPIRED)
+    mine = permitted(by, "upload.view", Upload.objects.filter(by=by, key=key)).exclude(state=UploadState.EXPIRED)
     found = mine.select_for_update(of=("self",)).order_by("-created_at").first()
     if found is None or is_over(found, at) or (found.state == UploadState.FAILED and not found.wrapped_key):
         if found is not None and found.state == UploadState.RECEIVING:  # its time is over; the job has not come yet
@@ -184,7 +185,7 @@ def ask_again(upload: Upload, at: datetime) -> None:
 
 
 def _require_room(by: User, length: int) -> None:
-    staged = Upload.objects.exclude(wrapped_key=b"")
+    staged = Upload.objects.filter(state__in=OPEN).exclude(wrapped_key=b"")
     mine = staged.filter(by=by)
     if mine.count() >= settings.SANAD_UPLOAD_OPEN:
         raise ReceptionRefused(
