@@ -40,6 +40,15 @@ SANAD_KEY_FOLDER = environment.folder("SANAD_KEY_FOLDER", SANAD_KEYS)  # key-enc
 SANAD_PKCS11_PIN_FILE = environment.file("SANAD_PKCS11_PIN_FILE", SANAD_KEYS / "pkcs11-pin")
 SANAD_ESCROW_RECIPIENTS = environment.file("SANAD_ESCROW_RECIPIENTS", SANAD_KEYS / "escrow-recipients")
 SANAD_UPLOAD_LIMIT = environment.whole_number("SANAD_UPLOAD_LIMIT", 64 * 2**30, smallest=1, largest=2**50)  # bytes
+SANAD_UPLOAD_LIFE = environment.whole_number("SANAD_UPLOAD_LIFE", 7 * 86_400, smallest=60, largest=90 * 86_400)  # s
+SANAD_UPLOAD_OPEN = environment.whole_number("SANAD_UPLOAD_OPEN", 2_500, smallest=1, largest=10**6)  # of one person
+SANAD_UPLOAD_STAGED = environment.whole_number("SANAD_UPLOAD_STAGED", 2**38, smallest=1, largest=2**50)  # bytes
+SANAD_UPLOAD_STAGED_ALL = environment.whole_number("SANAD_UPLOAD_STAGED_ALL", 2**40, smallest=1, largest=2**55)
+_threads = environment.whole_number("SANAD_WEB_THREADS", 16, smallest=1, largest=10_000)
+SANAD_UPLOAD_LINES = environment.whole_number(  # at once; the other threads are for those who read
+    "SANAD_UPLOAD_LINES", max(1, _threads * 3 // 4), smallest=1, largest=10_000
+)
+SANAD_UPLOAD_SILENCE = environment.whole_number("SANAD_UPLOAD_SILENCE", 60, smallest=1, largest=3_600)  # seconds
 
 # Where the bytes are kept: URLs, nearest first (evidence/store_urls.py)
 SANAD_STORES = os.environ.get("SANAD_STORES", "").strip() or SANAD_STORE.as_uri()
@@ -292,6 +301,7 @@ SPECTACULAR_SETTINGS = {
         "WitnessKind": "witnesses.vocabulary.WitnessKind",
         "CaseFileStatus": "cases.vocabulary.Status",
         "BundleState": "cases.vocabulary.ExportState",
+        "UploadState": "incidents.vocabulary.UploadState",
         "RunState": "verification.vocabulary.State",
     },
 }

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from evidence import copies, store
+from evidence import copies, staging, store
 from evidence.models import Blob
 from evidence.store_shape import Held, Store, StoreProblem
 from evidence.vocabulary import CopyReason
@@ -140,12 +140,13 @@ def _leftover(address: str, seen: dict[int, _Seen], before: float, remove: bool,
 
 
 def _unfinished(known: tuple[Store, ...], before: float, remove: bool, found: Reconciled) -> None:
-    for path in sorted(Path(settings.SANAD_STAGING).glob("*.part")):
-        if _older(path, before):
-            found.staging.append(path.name)
-            if remove:
-                path.unlink(missing_ok=True)
-                found.removed += 1
+    paths = [path for path in Path(settings.SANAD_STAGING).glob("*") if path.suffix in staging.SUFFIXES]
+    old = [path for path in paths if _older(path, before)]
+    for path in sorted(set(old) - staging.still_held(old)):
+        found.staging.append(path.name)
+        if remove:
+            path.unlink(missing_ok=True)
+            found.removed += 1
     for one in known:
         if remove and one.name not in found.not_listed:
             try:
