@@ -269,7 +269,7 @@ def write_durably(path: Path, text: str, *, mode: int = 0o600) -> None:
     durable.write_durably(path, text.encode(), mode=mode)
 
 
-def derive(secret: bytes, purpose: str) -> bytes:
+def derive(secret: bytes | bytearray, purpose: str) -> bytes:
     """A 256-bit key for one purpose (HKDF-SHA-256, RFC 5869)."""
     return HKDF(algorithm=hashes.SHA256(), length=KEY_BYTES, salt=None, info=purpose.encode()).derive(secret)
 
