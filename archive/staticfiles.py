@@ -20,6 +20,7 @@ VENDORED = {
     "vendor/pdfjs-dist/pdf.min.mjs": "pdfjs-dist/legacy/build/pdf.min.mjs",
     "vendor/pdfjs-dist/openjpeg_nowasm_fallback.js": "pdfjs-dist/wasm/openjpeg_nowasm_fallback.js",
     "vendor/pdfjs-dist/pdf.worker.min.mjs": "pdfjs-dist/legacy/build/pdf.worker.min.mjs",
+    "vendor/tus-js-client/tus.min.js": "tus-js-client/dist/tus.min.js",
     "vendor/noto-sans-arabic/noto-sans-arabic-arabic-wght-normal.woff2": (
         "@fontsource-variable/noto-sans-arabic/files/noto-sans-arabic-arabic-wght-normal.woff2"
     ),
