@@ -18,8 +18,10 @@ from sanad_client.journal import Journal
 from sanad_client.wire import Answer, Archive, Silent, Stopped
 
 PIECE = 64 << 20  # bytes in one request
+WITH_CREATION = 1 << 20  # bytes up to which a file travels with the request that announces it
 UPLOADS = "/api/v1/uploads/"
 TUS = "/api/v1/uploads/tus/"
+CONTENT_TYPE = "application/offset+octet-stream"
 LONGEST_WAIT = 60.0  # seconds
 LONGEST_POLL = 5.0
 BUSY = (408, 409, 423, 425, 429, 502, 503, 504)
@@ -101,10 +103,11 @@ class Sender:
         patience = _Patience(self.patience)
         while True:
             try:
+                offset = None
                 if not url:
-                    url = self._create(found, intake, key, sums[0])
+                    url, offset = self._create(found, intake, key, sums[0], watch)
                     self.journal.add("upload", key, url=url, intake=intake)
-                return _compared(self._carried(found, url, key, sums[0], watch, patience), sums)
+                return _compared(self._carried(found, url, offset, key, sums[0], watch, patience), sums)
             except _Gone:
                 if (item := self._made(key)) is not None:
                     return _compared(item, sums)
@@ -130,7 +133,8 @@ class Sender:
             raise Failed("the server sends elsewhere: --server is not the archive's own address")
         return answer
 
-    def _create(self, found: Found, intake: str, key: str, sha256: str) -> str:
+    def _create(self, found: Found, intake: str, key: str, sha256: str, watch: Watch) -> tuple[str, int]:
+        """The address of a new upload, or of the one that this key has already, and how many bytes it holds."""
         said = {
             "intake": intake,
             "key": key,
@@ -140,23 +144,24 @@ class Sender:
         }
         pairs = (f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in said.items())
         headers = {"Upload-Length": str(found.size), "Upload-Metadata": ",".join(pairs)}
-        answer = self.call("POST", TUS, headers)
-        if answer.status == 201 or answer.status == 200:
-            return self.archive.url(answer.headers.get("location", ""))
+        if 0 < found.size <= WITH_CREATION:
+            headers["Content-Type"] = CONTENT_TYPE
+            answer = self.call("POST", TUS, headers, body=self._body(found, 0, found.size, watch), length=found.size)
+        else:
+            answer = self.call("POST", TUS, headers)
+        if answer.status in (200, 201):
+            return self.archive.url(answer.headers.get("location", "")), _offset(answer)
         if answer.status in (404, 409, 410):
             raise Expired(answer.words)
         raise _refusal(answer)
 
     def _carried(
-        self, found: Found, url: str, key: str, sha256: str, watch: Watch, patience: _Patience
+        self, found: Found, url: str, offset: int | None, key: str, sha256: str, watch: Watch, patience: _Patience
     ) -> dict[str, Any]:
         """Everything from the archive's offset to the end, and what the archive made of it."""
-        answer = self.call("HEAD", url)
-        if answer.status in GONE:
-            raise _Gone
-        if answer.status not in (200, 204):
-            raise _refusal(answer)
-        offset = _offset(answer)
+        if offset is None:
+            offset = self._held(url)
+        watch.at(offset)
         patience.reached(offset)
         while offset < found.size:
             offset = self._piece(found, url, offset, sha256, watch)
@@ -164,28 +169,34 @@ class Sender:
         watch.at(offset)
         return self._finished(url, key)
 
-    def _piece(self, found: Found, url: str, offset: int, sha256: str, watch: Watch) -> int:
-        length = min(PIECE, found.size - offset)
-        headers = {
-            "Content-Type": "application/offset+octet-stream",
-            "Upload-Offset": str(offset),
-            "Repr-Digest": f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:",
-        }
-
-        def body() -> Iterator[bytes]:
-            at = offset
-            for chunk in read(found, offset, length):
-                self.require_going()
-                yield chunk
-                at += len(chunk)
-                watch.at(at)
-
-        answer = self.call("PATCH", url, headers, body=body(), length=length)
+    def _held(self, url: str) -> int:
+        answer = self.call("HEAD", url)
         if answer.status in GONE:
             raise _Gone
         if answer.status not in (200, 204):
             raise _refusal(answer)
         return _offset(answer)
+
+    def _piece(self, found: Found, url: str, offset: int, sha256: str, watch: Watch) -> int:
+        length = min(PIECE, found.size - offset)
+        headers = {
+            "Content-Type": CONTENT_TYPE,
+            "Upload-Offset": str(offset),
+            "Repr-Digest": f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:",
+        }
+        answer = self.call("PATCH", url, headers, body=self._body(found, offset, length, watch), length=length)
+        if answer.status in GONE:
+            raise _Gone
+        if answer.status not in (200, 204):
+            raise _refusal(answer)
+        return _offset(answer)
+
+    def _body(self, found: Found, offset: int, length: int, watch: Watch) -> Iterator[bytes]:
+        for chunk in read(found, offset, length):
+            self.require_going()
+            yield chunk
+            offset += len(chunk)
+            watch.at(offset)
 
     def _finished(self, url: str, key: str) -> dict[str, Any]:
         """The item, once the archive has read back what it wrote; asked with growing pauses."""
@@ -203,6 +214,8 @@ class Sender:
             if state == "receiving":
                 raise Silent("the archive has not all of it")
             if state != "finishing":
+                # The next run asks again under the same key: what can be put right (a closed incident) then goes on.
+                self.journal.add("upload", key, url="", intake="")
                 problem = said.get("problem") or {}
                 raise Failed(str(problem.get("detail") or f"the archive says: {state}"))
             if self.stop.wait(wait):

@@ -52,7 +52,7 @@ export class Row {
       anchor.textContent = link.accession;
       shown.append(" ", anchor);
     }
-    if (entry.size !== undefined) shown.append(` · ${this.words.size(entry.size)}`);
+    if (entry.size !== undefined && !MOVING.has(state)) shown.append(` · ${this.words.size(entry.size)}`);
     if (entry.note) shown.append(` · ${entry.note}`);
     const show = (act, on) => { this.find(`[data-act=${act}]`).hidden = !on; };
     show("pause", ["sending", "retrying"].includes(state));

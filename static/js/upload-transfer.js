@@ -10,6 +10,7 @@ const SOON = 0.25;
 const LATE = 5;
 const BUSY = new Set([409, 423, 429, 502, 503, 504]);
 const GONE = new Set([404, 410]);
+const LOST = new Set(["digest_mismatch", "staging_damaged"]); // the archive gave up what it had received
 
 /** The library, from the address the page names. It calls itself window.tus. */
 export async function library(url) {
@@ -130,7 +131,8 @@ async function refusal(error, where, entry, signal) {
 function failure(status, detail) {
   if (status === 403 || status === 404) return { failed: "failedRefused", detail };
   if (status === 413) return { failed: "failedLarge", detail };
-  return detail && (status < 500 || status === 507) ? { failed: "failedRead", detail, over: status === 422 || status === 410 } : { failed: "failedServer", status };
+  if (status === 507) return { failed: "failedKept", detail };
+  return detail && status < 500 ? { failed: "failedRead", detail, over: status === 422 || status === 410 } : { failed: "failedServer", status };
 }
 
 /** What became of an upload whose last byte arrived; asks while the archive reads it back. Bounded by TRIES without an answer. */
@@ -148,7 +150,11 @@ async function finished(where, entry, signal) {
       return item.accession && item.sha256 ? { ok: item } : { failed: "failedAnswer" };
     }
     if (answer?.status === 200 && data?.state === "receiving") return { wait: true };
-    if (answer?.status === 200 && data?.state !== "finishing") return { failed: "failedRead", detail: words(data?.problem), over: true };
+    if (answer?.status === 200 && data?.state !== "finishing") {
+      const over = !data?.problem || LOST.has(data.problem.code);
+      if (!over) entry.url = undefined; // all of it is kept for a while: beginning under the same key asks again
+      return { failed: over ? "failedRead" : "failedKept", detail: words(data?.problem), over };
+    }
     if (answer?.status === 401) return { failed: "failedAuth" };
     if (answer && answer.status !== 200 && !BUSY.has(answer.status)) return failure(answer.status, words(data));
     if (answer?.status === 200) silent = 0;

@@ -302,7 +302,7 @@ class Uploader {
     const busy = this.some(...MOVING);
     this.find("[data-total-speed]").textContent = busy ? this.speed.words(this.words, size - done).join(" · ") : "";
     this.find("[data-send]").hidden = this.describing || !this.entries.some((entry) => ["ready", "hashing"].includes(entry.state) && !entry.intake && !(this.running && this.intake));
-    this.find("[data-pause]").hidden = !this.running || !busy;
+    this.find("[data-pause]").hidden = !this.running || !this.some("sending", "retrying");
     this.find("[data-resume]").hidden = this.running ? !this.some("paused") : !this.entries.some((entry) => entry.state === "paused" || (entry.state === "ready" && entry.intake));
     this.find("[data-retry-all]").hidden = busy || !this.entries.some((entry) => entry.state === "failed" && entry.file);
     this.find("[data-cancel-all]").hidden = this.entries.filter((entry) => !OVER.has(entry.state) && entry.state !== "finishing").length < 2;
