@@ -26,7 +26,13 @@ KNOWN = frozenset(
         "SANAD_SIGNER",
         "SANAD_SIGNER_DATABASE_URL",
         "SANAD_STATUS",
+        "SANAD_UPLOAD_LIFE",
         "SANAD_UPLOAD_LIMIT",
+        "SANAD_UPLOAD_LINES",
+        "SANAD_UPLOAD_OPEN",
+        "SANAD_UPLOAD_SILENCE",
+        "SANAD_UPLOAD_STAGED",
+        "SANAD_UPLOAD_STAGED_ALL",
         "SANAD_WEB_DATABASE_URL",
         "SANAD_WEB_THREADS",
     }

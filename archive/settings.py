@@ -36,6 +36,12 @@ try:
 except data_folder.DataFolderProblem as problem:
     raise ImproperlyConfigured(str(problem)) from None
 SANAD_UPLOAD_LIMIT = environment.whole_number("SANAD_UPLOAD_LIMIT", 64 * 2**30, smallest=1, largest=2**50)  # bytes
+SANAD_UPLOAD_LIFE = environment.whole_number("SANAD_UPLOAD_LIFE", 7 * 86_400, smallest=60, largest=90 * 86_400)  # s
+SANAD_UPLOAD_OPEN = environment.whole_number("SANAD_UPLOAD_OPEN", 2_500, smallest=1, largest=10**6)  # of one person
+SANAD_UPLOAD_STAGED = environment.whole_number("SANAD_UPLOAD_STAGED", 2**38, smallest=1, largest=2**50)  # bytes
+SANAD_UPLOAD_STAGED_ALL = environment.whole_number("SANAD_UPLOAD_STAGED_ALL", 2**40, smallest=1, largest=2**55)
+SANAD_UPLOAD_LINES = environment.whole_number("SANAD_UPLOAD_LINES", 12, smallest=1, largest=10_000)  # at once
+SANAD_UPLOAD_SILENCE = environment.whole_number("SANAD_UPLOAD_SILENCE", 60, smallest=1, largest=3_600)  # seconds
 
 # Who vouches for the ledger from outside: nobody, where these files are absent
 SANAD_LEDGER_POLICY = environment.file("SANAD_LEDGER_POLICY", SANAD_DATA / "keys" / "ledger-policy")
@@ -271,6 +277,7 @@ SPECTACULAR_SETTINGS = {
         "WitnessKind": "witnesses.vocabulary.WitnessKind",
         "CaseFileStatus": "cases.vocabulary.Status",
         "BundleState": "cases.vocabulary.ExportState",
+        "UploadState": "incidents.vocabulary.UploadState",
         "RunState": "verification.vocabulary.State",
     },
 }

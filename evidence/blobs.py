@@ -11,13 +11,13 @@
 import hashlib
 import os
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_bytes
 from threading import Thread
-from typing import Self
+from typing import BinaryIO, Self
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -100,22 +100,21 @@ def receive(
             blob_id, stored.digest.hexdigest(), stored.size, key, sha256.hexdigest(), sha512.hexdigest(), size
         )
         store.put(path, received.address)
-    _read_back(received)
+    read_back(received)
     return received
 
 
-class _Ciphertext:
-    """Ciphertext on its way to disk: hashed beside the writing, flushed every FLUSH bytes beside the receiving."""
+class Flushed:
+    """A file being written: flushed to disk every FLUSH bytes beside the work."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor, self.size, self.digest = descriptor, 0, Digest("sha256")
+        self._descriptor, self.size = descriptor, 0
         self._unflushed = 0
         self._flush: Thread | None = None
         self._problem: OSError | None = None
 
     def write(self, data: bytes) -> None:
         """Raises OSError, also for a flush of earlier bytes that failed meanwhile."""
-        self.digest.update(data)
         view = memoryview(data)
         while view:
             view = view[os.write(self._descriptor, view) :]
@@ -150,6 +149,21 @@ class _Ciphertext:
         """The descriptor is closed after this: no flush may still be using its number."""
         if self._flush is not None:
             self._flush.join()
+
+
+class _Ciphertext(Flushed):
+    """Ciphertext on its way to disk: hashed beside the writing."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor)
+        self.digest = Digest("sha256")
+
+    def write(self, data: bytes) -> None:
+        self.digest.update(data)
+        super().write(data)
+
+    def __exit__(self, *_error: object) -> None:
+        super().__exit__()
         self.digest.close()
 
 
@@ -200,14 +214,28 @@ def key_commitment(key: bytes) -> str:
     return hashlib.sha256(b"archive/key-commitment/v1" + key).hexdigest()
 
 
-def _read_back(received: Received) -> None:
+def read_back(received: Received) -> None:
     """Read it all again. Raises StoreProblem unless it is what was written and opens to what came."""
-    with (
-        store.open_address(received.address) as handle,
-        Digest("sha256") as stored,
-        Digest("sha256") as plain,
-    ):
-        position = 0
+    with store.open_address(received.address) as handle, Digest("sha256") as plain:
+        try:
+            stored = open_whole(handle, received.stored_size, received.key, received.blob_id, plain.update)
+        except streams.StreamBroken as problem:
+            raise store.StoreProblem(f"the store gave back other bytes than it was given: {problem}") from problem
+        except OSError as problem:
+            raise store.StoreProblem(f"the store could not read: {problem.strerror}") from problem
+        if handle.read(1) or stored != received.address:
+            raise store.StoreProblem("the store gave back other bytes than it was given")
+        if plain.hexdigest() != received.sha256:
+            raise store.StoreProblem("the stored bytes do not open to what was received")
+
+
+def open_whole(handle: BinaryIO, size: int, key: bytes, blob_id: uuid.UUID, take: Callable[[bytes], object]) -> str:
+    """Decrypt a whole stream in one pass; `take` gets the plaintext by segment. The ciphertext's hex SHA-256.
+
+    Raises StreamBroken, OSError.
+    """
+    position = 0
+    with Digest("sha256") as stored:
 
         def read_at(offset: int, length: int) -> bytes:
             nonlocal position
@@ -218,18 +246,9 @@ def _read_back(received: Received) -> None:
                 position = offset + len(data)
             return data
 
-        try:
-            opened = streams.Decryptor(read_at, received.stored_size, received.key, associated_data(received.blob_id))
-            for piece in opened.read():
-                plain.update(piece)
-        except streams.StreamBroken as problem:
-            raise store.StoreProblem(f"the store gave back other bytes than it was given: {problem}") from problem
-        except OSError as problem:
-            raise store.StoreProblem(f"the store could not read: {problem.strerror}") from problem
-        if handle.read(1) or position != received.stored_size or stored.hexdigest() != received.address:
-            raise store.StoreProblem("the store gave back other bytes than it was given")
-        if plain.hexdigest() != received.sha256:
-            raise store.StoreProblem("the stored bytes do not open to what was received")
+        for piece in streams.Decryptor(read_at, size, key, associated_data(blob_id)).read():
+            take(piece)
+        return stored.hexdigest()
 
 
 @contextmanager

@@ -32,6 +32,11 @@ class Digest:
             self._thread.start()
         self._queue.put(piece)
 
+    def so_far(self) -> str:
+        """The hex digest of what was given until now; more may follow."""
+        self._queue.join()
+        return self._hasher.copy().hexdigest()
+
     def hexdigest(self) -> str:
         self.close()
         return self._hasher.hexdigest()
@@ -46,6 +51,8 @@ class Digest:
     def _work(self) -> None:
         while (piece := self._queue.get()) is not None:
             self._hasher.update(piece)
+            self._queue.task_done()
+        self._queue.task_done()
 
     def __enter__(self) -> Self:
         return self

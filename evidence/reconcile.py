@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from evidence import store
+from evidence import staging, store
 from evidence.models import Blob
 
 STAGING_LIFE = timedelta(hours=24)  # longer than any reception takes
@@ -44,12 +44,13 @@ def reconcile(*, remove: bool, older_than: timedelta = STAGING_LIFE) -> Reconcil
             _leftovers(batch, before, remove, found)
             batch = []
     _leftovers(batch, before, remove, found)
-    for path in sorted(Path(settings.SANAD_STAGING).glob("*.part")):
-        if _older(path, before):
-            found.staging.append(path.name)
-            if remove:
-                path.unlink(missing_ok=True)
-                found.removed += 1
+    paths = [path for path in Path(settings.SANAD_STAGING).glob("*") if path.suffix in staging.SUFFIXES]
+    old = [path for path in paths if _older(path, before)]
+    for path in sorted(set(old) - staging.still_held(old)):
+        found.staging.append(path.name)
+        if remove:
+            path.unlink(missing_ok=True)
+            found.removed += 1
     return found
 
 

@@ -37,15 +37,40 @@ def ciphertext_size(plain: int) -> int:
     return plain + HEADER + segments * TAG
 
 
+def segments_before(plain: int) -> int:
+    """How many segments an Encryptor has given out after this many bytes: a full one waits for the next byte."""
+    return max(0, -(-(plain - FIRST_PLAIN) // PLAIN_SEGMENT))
+
+
+def plain_before(segments: int) -> int:
+    """The plaintext bytes in the first so many whole segments."""
+    return FIRST_PLAIN + (segments - 1) * PLAIN_SEGMENT if segments else 0
+
+
 class Encryptor:
     """Encrypts a stream of unknown length; every write returns the ciphertext that is complete."""
 
-    def __init__(self, key: bytes, associated_data: bytes) -> None:
-        salt, self._prefix = secrets.token_bytes(SALT), secrets.token_bytes(PREFIX)
-        self._aead = AESGCM(_segment_key(key, salt, associated_data))
-        self._header = bytes([HEADER]) + salt + self._prefix
-        self._buffer = bytearray()
-        self._index = 0
+    def __init__(
+        self, key: bytes, associated_data: bytes, *, after: int = 0, header: bytes = b"", tail: bytes = b""
+    ) -> None:
+        """A new stream, or one that goes on after so many segments with what they hold no byte of.
+
+        To go on is safe only where no segment from `after` on was ever made under this header: GCM breaks when one
+        nonce meets two plaintexts. Raises StreamBroken when the header is none.
+        """
+        if after == 0:
+            header = bytes([HEADER]) + secrets.token_bytes(SALT) + secrets.token_bytes(PREFIX)
+        if len(header) != HEADER or header[0] != HEADER:
+            raise StreamBroken("the stored bytes do not begin as they must")
+        self._header, self._prefix = header, header[1 + SALT :]
+        self._aead = AESGCM(_segment_key(key, header[1 : 1 + SALT], associated_data))
+        self._buffer = bytearray(tail)
+        self._index = after
+
+    @property
+    def tail(self) -> bytes:
+        """What was given and is in no segment yet."""
+        return bytes(self._buffer)
 
     def update(self, data: bytes | memoryview) -> Iterator[bytes]:
         """The next complete segments. One is held back until more bytes prove it is not the last."""
@@ -74,12 +99,23 @@ class Encryptor:
 class Decryptor:
     """Reads any range of a stored stream; only the segments of the range are read and authenticated."""
 
-    def __init__(self, read_at: Callable[[int, int], bytes], size: int, key: bytes, associated_data: bytes) -> None:
-        """`read_at(offset, length)` reads ciphertext of `size` bytes. Raises StreamBroken on a wrong header or size."""
+    def __init__(
+        self,
+        read_at: Callable[[int, int], bytes],
+        size: int,
+        key: bytes,
+        associated_data: bytes,
+        *,
+        unfinished: bool = False,
+    ) -> None:
+        """`read_at(offset, length)` reads ciphertext of `size` bytes. Raises StreamBroken on a wrong header or size.
+
+        Of an `unfinished` stream `size` covers whole segments, none of which is the last.
+        """
         header = read_at(0, HEADER)
         if len(header) != HEADER or header[0] != HEADER or size < HEADER + TAG:
             raise StreamBroken("the stored bytes do not begin as they must")
-        self._read_at, self._size = read_at, size
+        self._read_at, self._size, self._unfinished = read_at, size, unfinished
         self._prefix = header[1 + SALT :]
         self._aead = AESGCM(_segment_key(key, header[1 : 1 + SALT], associated_data))
         self._segments = -(-size // SEGMENT)
@@ -108,21 +144,23 @@ class Decryptor:
         sealed = self._read_at(offset, length)
         if index == 0:
             sealed = sealed[HEADER:]
-        last = index == self._segments - 1
+        last = index == self._segments - 1 and not self._unfinished
         try:
             return self._aead.decrypt(_nonce(self._prefix, index, last=last), sealed, None)
         except (InvalidTag, ValueError):
             raise StreamBroken(f"the stored bytes from {offset} to {offset + length} were changed") from None
 
 
-def decrypt_file(handle: BinaryIO, size: int, key: bytes, associated_data: bytes) -> Decryptor:
+def decrypt_file(
+    handle: BinaryIO, size: int, key: bytes, associated_data: bytes, *, unfinished: bool = False
+) -> Decryptor:
     """A Decryptor over an open file."""
 
     def read_at(offset: int, length: int) -> bytes:
         handle.seek(offset)
         return handle.read(length)
 
-    return Decryptor(read_at, size, key, associated_data)
+    return Decryptor(read_at, size, key, associated_data, unfinished=unfinished)
 
 
 def _segment_key(key: bytes, salt: bytes, associated_data: bytes) -> bytes:

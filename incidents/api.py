@@ -34,6 +34,7 @@ from incidents.serializers import (
     ViolationCategorySerializer,
     WithdrawnSerializer,
 )
+from incidents.tus_api import TusUploadsView, TusUploadView
 from incidents.upload_api import DuplicatesView, IntakesView, UploadedView, UploadsView
 
 UUID_REGEX = "[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
@@ -230,5 +231,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("incidents/<uuid:incident_id>/intakes/", IntakesView.as_view(), name="incident-intakes"),
     path("incidents/<uuid:incident_id>/duplicates/", DuplicatesView.as_view(), name="incident-duplicates"),
     path("uploads/", UploadsView.as_view(), name="uploads"),
+    path("uploads/tus/", TusUploadsView.as_view(), name="tus-uploads"),
+    path("uploads/tus/<uuid:upload_id>/", TusUploadView.as_view(), name="tus-upload"),
     path("uploads/<uuid:key>/", UploadedView.as_view(), name="uploaded"),
 ]

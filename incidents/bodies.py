@@ -58,8 +58,8 @@ def declared(request: HttpRequest) -> Declared:
         key=_uuid(headers.get("Idempotency-Key", ""), "Idempotency-Key"),
         name=_name(headers.get("Upload-Filename", "")),
         size=int(length),
-        digests=_digests(headers.get("Content-Digest", "")) | _digests(headers.get("Repr-Digest", "")),
-        file_time=_time(headers.get("Upload-Last-Modified", "")),
+        digests=digests(headers.get("Content-Digest", "")) | digests(headers.get("Repr-Digest", "")),
+        file_time=file_time(headers.get("Upload-Last-Modified", "")),
     )
 
 
@@ -128,7 +128,7 @@ def _uuid(text: str, header: str) -> UUID | None:
         raise ValidationError({header: [_("This is not a UUID.")]}) from None
 
 
-def _digests(header: str) -> dict[str, str]:
+def digests(header: str) -> dict[str, str]:
     """RFC 9530 `sha-256=:base64:, …`; algorithms we do not compute are ignored, as section 2 allows."""
     found = {}
     for member in header.split(",") if header.strip() else []:
@@ -148,7 +148,7 @@ def _digests(header: str) -> dict[str, str]:
     return found
 
 
-def _time(header: str) -> datetime | None:
+def file_time(header: str) -> datetime | None:
     """ISO 8601, or milliseconds since 1970. What is no time is not worth refusing a file for."""
     text = header.strip()
     if re.fullmatch(r"-?\d{1,15}", text, re.ASCII):

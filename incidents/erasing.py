@@ -103,4 +103,9 @@ def beyond(user: Any, items: Sequence[Item]) -> Iterator[str]:
         ) % {"count": linked}
 
 
-PART = Part(beyond=beyond, destroy=destroy, afterwards=afterwards, tables=("incidents_link", "incidents_intake"))
+PART = Part(
+    beyond=beyond,
+    destroy=destroy,
+    afterwards=afterwards,
+    tables=("incidents_link", "incidents_intake", "incidents_upload", "incidents_uploadpart"),
+)

@@ -14,7 +14,17 @@ from accounts.models import Compartment
 from evidence.models import Item, Located
 from evidence.search import Normalised
 from evidence.vocabulary import DateBasis
-from incidents.vocabulary import Counting, Credibility, Dimension, Governorate, Measure, Reliability, Stance, Status
+from incidents.vocabulary import (
+    Counting,
+    Credibility,
+    Dimension,
+    Governorate,
+    Measure,
+    Reliability,
+    Stance,
+    Status,
+    UploadState,
+)
 
 LONGEST_NARRATIVE = 10_000  # characters
 
@@ -253,3 +263,69 @@ class Intake(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class Upload(models.Model):
+    """A file that arrives in parts, until it is an item. `offset` bytes of it are durable; nothing else is told.
+
+    What was said of it and the key of its bytes go when it is held or expired; the row stays.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    intake = models.ForeignKey(Intake, models.PROTECT, related_name="uploads")
+    key = models.UUIDField(help_text="the idempotency key of the item to come")
+    length = models.BigIntegerField(help_text="bytes of the whole file")
+    offset = models.BigIntegerField(default=0, help_text="bytes that are durable here")
+    blob_id = models.UUIDField(help_text="what names the staged bytes and binds them to their key")
+    wrapped_key = models.BinaryField(help_text="the key of the staged bytes; empty when they are needed no more")
+    sealed_metadata = models.BinaryField(help_text="Upload-Metadata as it was sent, sealed under a key of the upload's")
+    declared_sha256 = models.CharField(max_length=64, blank=True)
+    state = models.CharField(max_length=10, choices=UploadState.choices, default=UploadState.RECEIVING)
+    item = models.ForeignKey(Item, models.PROTECT, null=True, related_name="+")
+    problem_code = models.CharField(max_length=40, blank=True)
+    problem_detail = models.TextField(blank=True)
+    writer = models.UUIDField(null=True, help_text="the request or job at work; stays when it was cut down")
+    created_at = models.DateTimeField()
+    touched_at = models.DateTimeField(help_text="when the last byte became durable, or the last thing happened")
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(offset__gte=0) & Q(offset__lte=F("length")), name="upload_offset_in_length"
+            ),
+            models.UniqueConstraint(
+                fields=["by", "key"],
+                condition=Q(state__in=[UploadState.RECEIVING, UploadState.FINISHING, UploadState.HELD]),
+                name="upload_key_once",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["expires_at"],
+                name="upload_open",
+                condition=Q(state__in=[UploadState.RECEIVING, UploadState.FINISHING, UploadState.FAILED]),
+            ),
+            models.Index(fields=["blob_id"], name="upload_blob"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class UploadPart(models.Model):
+    """What one request added to an upload: [start, stop) with the SHA-256 its bytes had on arrival."""
+
+    upload = models.ForeignKey(Upload, models.CASCADE, related_name="parts")
+    start = models.BigIntegerField()
+    stop = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)
+
+    class Meta:
+        ordering = ["start"]
+        constraints = [models.UniqueConstraint(fields=["upload", "start"], name="upload_part_once")]
+
+    def __str__(self) -> str:
+        return f"{self.start}-{self.stop}"

@@ -4,7 +4,7 @@ from django.db.models import Q
 
 from accounts.models import Role
 from accounts.permissions import rule
-from incidents.models import Claim, Incident, Intake, Link
+from incidents.models import Claim, Incident, Intake, Link, Upload
 
 SEES_INCIDENTS = [Role.INVESTIGATOR, Role.ARCHIVIST, Role.LEGAL_REVIEWER, Role.PROTECTION_OFFICER]
 RECEIVES = [Role.INVESTIGATOR, Role.ARCHIVIST]
@@ -26,3 +26,4 @@ rule("claim.withdraw", Claim, roles=[Role.INVESTIGATOR], path="incident__compart
 
 # One's own, as long as one still receives items there.
 rule("intake.view", Intake, roles=RECEIVES, where=lambda user: Q(by=user))
+rule("upload.view", Upload, roles=RECEIVES, path="intake__compartment", where=lambda user: Q(by=user))

@@ -8,7 +8,7 @@ from evidence.models import Item
 from incidents.description import CLAIMED, DESCRIBED
 from incidents.models import Claim, ClaimBreakdown, Incident, Link, ViolationCategory
 from incidents.uploads import ANNOUNCED
-from incidents.vocabulary import Credibility, Reliability, Stance, Status
+from incidents.vocabulary import Credibility, Reliability, Stance, Status, UploadState
 
 
 class ViolationCategorySerializer(serializers.ModelSerializer[ViolationCategory]):
@@ -204,3 +204,14 @@ class UploadedSerializer(serializers.Serializer[Item]):
 class ProblemSerializer(serializers.Serializer[Any]):
     code = serializers.CharField()
     detail = serializers.CharField()
+
+
+class UploadStateSerializer(serializers.Serializer[Any]):
+    """What became of a resumable upload."""
+
+    state = serializers.ChoiceField(choices=UploadState.choices)
+    offset = serializers.IntegerField(help_text="bytes that are durable")
+    length = serializers.IntegerField(help_text="bytes of the whole file")
+    expires_at = serializers.DateTimeField()
+    item = UploadedSerializer(allow_null=True)
+    problem = ProblemSerializer(allow_null=True)

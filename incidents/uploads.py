@@ -15,6 +15,7 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from accounts.permissions import NotNow, permitted, require, require_compartment
@@ -34,6 +35,7 @@ from incidents.state import require_not_closed
 
 INTAKE_LIFE = timedelta(days=7)
 MOST_DIGESTS = 1_000
+KEY_USED = gettext_lazy("This upload key was used for another file. Send the file again with a new key.")
 #: What may be said of all files of an intake at once; a title belongs to one item.
 ANNOUNCED = tuple(name for name in DESCRIBED if name != "title")
 DATED = ("created_edtf", "published_edtf", "collected_edtf", "acquired_edtf")
@@ -117,33 +119,54 @@ def accept(
     linked to this incident. `file_time` is what the sender's file system claims; it is kept with the reception and
     makes no date of the item. Whatever is raised, the bytes are dropped.
     """
-    announced = opened(intake)
-    purpose = f"file time on the sender's device: {file_time.isoformat(timespec='seconds')}" if file_time else ""
     try:
         with acting():
-            intake = require_intake(by, at, intake.pk)
-            item = receive_item(
+            return record_received(
                 by=by,
                 at=at,
-                compartment_id=intake.compartment_id,
+                intake=intake,
                 received=received,
                 original_name=original_name,
-                description=announced.description,
                 idempotency_key=idempotency_key,
-                purpose=purpose,
+                file_time=file_time,
             )
-            require_intake(by, at, intake.pk)  # again: an erasure that emptied it meanwhile had the counter until now
-            if item.blob_id == received.blob_id:
-                tag_item(by=by, at=at, item=item, incident=intake.incident, **announced.assessment)
-            else:
-                _require_linked(by, item, intake)
-            return item
     except IntegrityError:
         blobs.discard(received)
-        raise NotNow(_("This upload key was used for another file. Send the file again with a new key.")) from None
+        raise NotNow(KEY_USED) from None
     except BaseException:
         blobs.discard(received)
         raise
+
+
+def record_received(
+    *,
+    by: User,
+    at: datetime,
+    intake: Intake,
+    received: blobs.Received,
+    original_name: str,
+    idempotency_key: UUID | None,
+    file_time: datetime | None,
+) -> Item:
+    """As `accept`, inside the caller's act; whatever is raised, the bytes stand as they stood."""
+    announced = opened(intake)
+    intake = require_intake(by, at, intake.pk)
+    item = receive_item(
+        by=by,
+        at=at,
+        compartment_id=intake.compartment_id,
+        received=received,
+        original_name=original_name,
+        description=announced.description,
+        idempotency_key=idempotency_key,
+        purpose=f"file time on the sender's device: {file_time.isoformat(timespec='seconds')}" if file_time else "",
+    )
+    require_intake(by, at, intake.pk)  # again: an erasure that emptied it meanwhile had the counter until now
+    if item.blob_id == received.blob_id:
+        tag_item(by=by, at=at, item=item, incident=intake.incident, **announced.assessment)
+    else:
+        _require_linked(by, item, intake)
+    return item
 
 
 def earlier_item(
@@ -158,7 +181,7 @@ def earlier_item(
         return None
     item = require(by, "item.view", Item.objects.select_related("duplicate_of"), pk=found.pk)
     if (sha256 is not None and sha256 != item.sha256) or (size is not None and size != item.size):
-        raise NotNow(_("This upload key was used for another file. Send the file again with a new key."))
+        raise NotNow(KEY_USED)
     if intake is not None:
         _require_linked(by, item, intake)
     return item

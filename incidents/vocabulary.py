@@ -92,3 +92,13 @@ class Governorate(models.TextChoices):
     RIF_DIMASHQ = "SY-RD", _("Rif Dimashq")
     SUWAYDA = "SY-SU", _("Suwayda")
     TARTUS = "SY-TA", _("Tartus")
+
+
+class UploadState(models.TextChoices):
+    """What becomes of a file that arrives in parts."""
+
+    RECEIVING = "receiving", _("arriving")
+    FINISHING = "finishing", _("arrived, being checked")
+    HELD = "held", _("held")
+    FAILED = "failed", _("not taken")
+    EXPIRED = "expired", _("expired")

@@ -345,7 +345,7 @@ if step == "while receiving":
 if step == "before linking":
     os.link = die
 if step == "before reading back":
-    blobs._read_back = die
+    blobs.read_back = die
 if step == "before the transaction":
     received = blobs.receive([b"x" * 3_000_000]); die()
 if step == "before the event":

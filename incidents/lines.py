@@ -1,0 +1,179 @@
+"""Request bodies as they come over a line that may be slow, silent or cut.
+
+1. A thread reads the body; the request's own thread takes what it read, at most a few pieces later. So silence is
+   noticed by whoever waits, and receiving goes on while the bytes before are hashed and encrypted.
+2. `read(n)` of the server gives nothing before all n bytes are there. The reader asks for little on a slow line and for
+   much on a fast one, so that little is lost when the line breaks.
+3. A second request for the same upload in this process may ask a silent one to give up its place (`make_way`).
+4. When the request is answered while its line is silent, the reader ends with the connection.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
+from enum import Enum
+from queue import Empty, Full, Queue
+from typing import Self
+from uuid import UUID, uuid4
+
+from django.http import HttpRequest
+from django.http.request import UnreadablePostError
+
+LEAST, MOST = 1 << 10, 1 << 20  # bytes of one read
+QUICK, SLOW = 0.05, 0.5  # seconds of one read
+QUEUED = 4
+TICK = 0.2  # seconds between two looks at what else there is to do
+MAKE_WAY_AFTER = 1.0  # seconds of silence after which another request may take the place
+HANDING_OVER = 5.0  # seconds that it takes at most
+
+DRAINED, DRAINING = 8 << 20, 5.0  # bytes and seconds that are spent on the rest of a body nobody wants
+
+_at_work: dict[UUID, "Line"] = {}
+_registry = threading.Lock()
+_taken = 0
+
+
+class NoPlace(Exception):
+    """As many lines as the server takes at once are at work."""
+
+
+class Ended(Enum):
+    """Why a line gives no more."""
+
+    WHOLE = "whole"  # everything that was announced
+    BROKEN = "broken"
+    SILENT = "silent"
+    MADE_WAY = "made way"
+
+
+class Line:
+    """The body of one request for an upload. A context: inside it other requests of this process find it."""
+
+    def __init__(self, upload_id: UUID, read: Callable[[int], bytes], length: int | None, *, silence: float) -> None:
+        """`length` is the body's in bytes, None when the sender does not say it; `silence` is in seconds."""
+        self._upload_id, self._read, self._length, self._silence = upload_id, read, length, silence
+        self._queue: Queue[bytes | None] = Queue(QUEUED)
+        self._heard = time.monotonic()
+        self._wanted, self._left = threading.Event(), threading.Event()
+        self.ended: Ended | None = None
+        self.taken = 0
+        self.began = False
+
+    def pieces(self, most: int) -> Iterator[bytes]:
+        """At most `most` bytes; an empty piece now and then while there is none. Afterwards `ended` says why it ended.
+
+        A body that goes on beyond `most` ends with one byte more than that.
+        """
+        self.began = True
+        wanted = most + 1 if self._length is None else min(self._length, most + 1)
+        threading.Thread(target=copy_context().run, args=(self._work, wanted), name="line", daemon=True).start()
+        while True:
+            if self._wanted.is_set():
+                self.ended = Ended.MADE_WAY
+                return
+            try:
+                piece = self._queue.get(timeout=TICK)
+            except Empty:
+                if time.monotonic() - self._heard > self._silence:
+                    self.ended = Ended.SILENT
+                    return
+                yield b""
+                continue
+            if piece is None:
+                self.ended = Ended.WHOLE if self._length in (None, self.taken) else Ended.BROKEN
+                return
+            self.taken += len(piece)
+            yield piece
+            if self.taken > most:
+                return
+
+    @property
+    def reading(self) -> bool:
+        """Whether the reader may still be waiting for the line."""
+        return self.ended not in (Ended.WHOLE, Ended.BROKEN)
+
+    def _work(self, wanted: int) -> None:
+        size = 1 << 16
+        while wanted:
+            began = time.monotonic()
+            try:
+                piece = self._read(min(size, wanted))
+            except (UnreadablePostError, OSError):
+                piece = b""
+            self._heard = time.monotonic()
+            if not piece:
+                break
+            wanted -= len(piece)
+            if not self._give(piece):
+                return
+            took = self._heard - began
+            size = min(MOST, size * 2) if took < QUICK else max(LEAST, size // 4) if took > SLOW else size
+        self._give(None)
+
+    def _give(self, piece: bytes | None) -> bool:
+        while not self._left.is_set():
+            try:
+                self._queue.put(piece, timeout=TICK)
+            except Full:
+                self._heard = time.monotonic()
+                continue
+            self._heard = time.monotonic()
+            return True
+        return False
+
+    def __enter__(self) -> Self:
+        with _registry:
+            _at_work[self._upload_id] = self
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Call this when the place is free again: whoever waits for it goes on."""
+        with _registry:
+            if _at_work.get(self._upload_id) is self:
+                del _at_work[self._upload_id]
+        self._left.set()
+
+    def make_way(self) -> bool:
+        """Ask this line, if it is silent, to keep what came and leave, and wait until it has, but not for ever."""
+        if time.monotonic() - self._heard < MAKE_WAY_AFTER:
+            return False
+        self._wanted.set()
+        return self._left.wait(HANDING_OVER)
+
+
+def make_way(upload_id: UUID) -> bool:
+    """Take back what a silent line of this process has of the upload. A line that is heard goes on undisturbed."""
+    with _registry:
+        line = _at_work.get(upload_id)
+    return line is not None and line.make_way()
+
+
+@contextmanager
+def place(most: int) -> Iterator[None]:
+    """One of the lines that this process takes at once: the other threads are for those who read. Raises NoPlace."""
+    global _taken
+    with _registry:
+        if _taken >= most:
+            raise NoPlace
+        _taken += 1
+    try:
+        yield
+    finally:
+        with _registry:
+            _taken -= 1
+
+
+def drained(request: HttpRequest) -> bool:
+    """Read what is left of a body and throw it away. False when that was too much or took too long."""
+    length = request.META.get("CONTENT_LENGTH") or ""
+    if length.strip("0") == "" and not request.headers.get("Transfer-Encoding"):
+        return True
+    until = time.monotonic() + DRAINING
+    line = Line(uuid4(), request.read, None, silence=DRAINING)
+    with line:
+        for _piece in line.pieces(DRAINED):
+            if time.monotonic() > until:
+                return False
+    return line.ended is Ended.WHOLE
