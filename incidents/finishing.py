@@ -11,7 +11,6 @@
 
 import logging
 import os
-from datetime import datetime
 from uuid import UUID, uuid4
 
 from django.core.exceptions import ValidationError
@@ -60,9 +59,10 @@ def finish(upload_id: UUID) -> None:
 
 
 def _finish(upload: Upload, writer: UUID) -> None:
-    kept, now = kept_of(upload), timezone.now()
+    kept = kept_of(upload)
     try:
-        _still_taken(upload, now)
+        with _Refusals():
+            uploads.require_intake(upload.by, upload.created_at, upload.intake_id)
         try:
             parts = [staging.Part(part.start, part.stop, part.sha256) for part in upload.parts.all()]
             received = staging.whole(kept, parts)
@@ -84,11 +84,6 @@ def _finish(upload: Upload, writer: UUID) -> None:
         return
     staging.forget(kept)
     log.info("upload %s is held", upload.pk)
-
-
-def _still_taken(upload: Upload, at: datetime) -> None:
-    with _Refusals():
-        uploads.require_intake(upload.by, at, upload.intake_id)
 
 
 def _earlier(upload: Upload, received: blobs.Received) -> Item | None:
@@ -116,6 +111,7 @@ def _record(upload: Upload, writer: UUID, received: blobs.Received, item: Item |
                 original_name=said.name,
                 idempotency_key=upload.key,
                 file_time=said.modified,
+                began=upload.created_at,
             )
             locked.item, locked.state, locked.writer, locked.declared_sha256 = item, UploadState.HELD, None, ""
             locked.wrapped_key = locked.sealed_metadata = b""

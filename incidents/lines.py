@@ -21,7 +21,7 @@ from uuid import UUID, uuid4
 from django.http import HttpRequest
 from django.http.request import UnreadablePostError
 
-LEAST, MOST = 1 << 10, 1 << 20  # bytes of one read
+LEAST, FIRST, MOST = 1 << 10, 1 << 13, 1 << 19  # bytes of one read
 QUICK, SLOW = 0.05, 0.5  # seconds of one read
 QUEUED = 4
 TICK = 0.2  # seconds between two looks at what else there is to do
@@ -95,7 +95,7 @@ class Line:
         return self.ended not in (Ended.WHOLE, Ended.BROKEN)
 
     def _work(self, wanted: int) -> None:
-        size = 1 << 16
+        size = FIRST
         while wanted:
             began = time.monotonic()
             try:

@@ -195,6 +195,8 @@ class TusUploadView(TusView):
     def delete(self, request: Request, upload_id: UUID) -> Response:
         """Give the upload up with everything that arrived."""
         upload = resumable.require_upload(person(request), timezone.now(), upload_id)
+        if resumable.is_over(upload, timezone.now()):
+            raise resumable.gone()
         lines.make_way(upload.pk)
         resumable.terminate(upload)
         return Response(status=204)

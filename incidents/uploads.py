@@ -147,10 +147,14 @@ def record_received(
     original_name: str,
     idempotency_key: UUID | None,
     file_time: datetime | None,
+    began: datetime | None = None,
 ) -> Item:
-    """As `accept`, inside the caller's act; whatever is raised, the bytes stand as they stood."""
+    """As `accept`, inside the caller's act; whatever is raised, the bytes stand as they stood.
+
+    A file that took days to arrive counts for the intake it `began` under.
+    """
+    intake = require_intake(by, began or at, intake.pk)
     announced = opened(intake)
-    intake = require_intake(by, at, intake.pk)
     item = receive_item(
         by=by,
         at=at,
@@ -161,7 +165,7 @@ def record_received(
         idempotency_key=idempotency_key,
         purpose=f"file time on the sender's device: {file_time.isoformat(timespec='seconds')}" if file_time else "",
     )
-    require_intake(by, at, intake.pk)  # again: an erasure that emptied it meanwhile had the counter until now
+    require_intake(by, began or at, intake.pk)  # again: an erasure that emptied it meanwhile had the counter until now
     if item.blob_id == received.blob_id:
         tag_item(by=by, at=at, item=item, incident=intake.incident, **announced.assessment)
     else:

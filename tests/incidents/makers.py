@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from accounts.models import Compartment, Role, User
 from evidence import blobs
-from incidents import actions, claims, uploads
-from incidents.models import Claim, Incident, Intake, Link
+from incidents import actions, claims, resumable, uploads
+from incidents.models import Claim, Incident, Intake, Link, Upload
 from tests import factories
 from tests.architecture.makers import action_of, instance_of, url_argument
 
@@ -37,6 +37,24 @@ def intake_of(compartment: Compartment, person: User) -> Intake:
     Intake.objects.filter(pk=intake.pk).update(by=person)
     intake.refresh_from_db()
     return intake
+
+
+@instance_of(Upload)
+def upload_of(compartment: Compartment, person: User) -> Upload:
+    """The person's own, of an intake of somebody's there."""
+    receiver = factories.make_user(Role.INVESTIGATOR, compartment)
+    intake = factories.make_intake(incident_there(compartment, person), by=receiver)
+    upload, _fresh = resumable.begin(
+        by=receiver, at=timezone.now(), intake_id=intake.pk, length=10, key=None, metadata="", sha256=""
+    )
+    Upload.objects.filter(pk=upload.pk).update(by=person)
+    upload.refresh_from_db()
+    return upload
+
+
+@url_argument("upload_id")
+def upload_id(compartment: Compartment, person: User) -> Any:
+    return upload_of(compartment, person).pk
 
 
 @url_argument("incident_id")

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from itertools import pairwise
 
 import pytest
 
@@ -26,7 +27,7 @@ def plain(item: Item) -> bytes:
 def test_a_file_in_three_parts_becomes_an_item_with_the_same_bytes(sender: Sender) -> None:
     url = sender.begun(len(FILE))
     cuts = (0, 700_000, 2_500_001, len(FILE))
-    for start, stop in zip(cuts, cuts[1:], strict=False):
+    for start, stop in pairwise(cuts):
         assert sender.head(url)["Upload-Offset"] == str(start)
         answer = sender.patch(url, start, FILE[start:stop])
         assert answer.status_code == 204, answer.content
