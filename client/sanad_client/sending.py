@@ -9,6 +9,7 @@ import base64
 import random
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -98,6 +99,15 @@ class Sender:
     def send(self, found: Found, intake: str, sums: tuple[str, str], watch: Watch) -> dict[str, Any]:
         """What the archive holds now, whose digests are the file's. Raises Failed, Expired, Denied, GaveUp, Stopped."""
         key = found.key(self.incident, sums[0])
+        try:
+            return self._sent(found, key, intake, sums, watch)
+        except Expired:
+            if (item := self._made(key)) is not None:
+                return _compared(item, sums)
+        # An upload that another run began under another intake still has the key, and nobody remembers where it is.
+        return self._sent(found, str(uuid.uuid5(uuid.UUID(key), intake)), intake, sums, watch)
+
+    def _sent(self, found: Found, key: str, intake: str, sums: tuple[str, str], watch: Watch) -> dict[str, Any]:
         earlier = self.journal.know("upload", key)
         url = str(earlier["url"]) if earlier and earlier["intake"] == intake else ""
         patience = _Patience(self.patience)
