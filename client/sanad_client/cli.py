@@ -32,10 +32,11 @@ MOST_PARALLEL = 8
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser(prog="sanad", description="Sends evidence to a Sanad archive.")
+    made = argparse.ArgumentParser(prog="sanad", description="Sends evidence to a Sanad archive.", allow_abbrev=False)
     made.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     upload = made.add_subparsers(dest="command", required=True).add_parser(
         "upload",
+        allow_abbrev=False,  # --token must not be heard as --token-file: a token does not belong there
         help="send a folder",
         description="Every file below FOLDER becomes an item of an incident. The folder is only read, links are not "
         "followed. Run it again to go on where it stopped. The token of the API is read from --token-file, from the "

@@ -3,6 +3,7 @@
 export const OVER = new Set(["held", "duplicate", "mismatch", "failed", "cancelled", "skipped"]);
 export const MOVING = new Set(["sending", "finishing", "retrying"]);
 const ALWAYS = new Set(["ready", "hashing", "checking", "paused"]); // states whose sentence never changes
+const SAFE = "[data-act]:not([hidden], [data-act=cancel], [data-act=discard])";
 
 /** Bytes a second, smoothed; null until a second has passed. */
 export class Speed {
@@ -62,8 +63,8 @@ export class Row {
     show("skip", state === "asking");
     show("cancel", !OVER.has(state) && !["asking", "finishing", "unfinished"].includes(state));
     show("discard", state === "unfinished");
-    // A button that went away under the finger hands the focus to the one that took its place.
-    if (had?.hidden) (this.find("[data-act]:not([hidden])") ?? this.find(".queue__name")).focus();
+    // A button that went away under the finger hands the focus to the one that took its place, never to one that ends something.
+    if (had?.hidden) queueMicrotask(() => (this.find(SAFE) ?? this.find(".queue__name")).focus());
     this.progress(entry);
   }
 
