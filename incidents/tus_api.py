@@ -196,7 +196,8 @@ class TusUploadView(TusView):
         """Add bytes at the offset. 204 means that they are durable; Upload-Offset says how many there are now."""
         body = request._request
         upload = resumable.require_upload(person(request), timezone.now(), upload_id)
-        _require_type(body)
+        if tus.body_length(body) != 0:
+            _require_type(body)
         upload = self.take(request, upload, tus.number(body, "Upload-Offset"))
         if self.line is not None and self.line.ended is lines.Ended.MADE_WAY:
             raise Busy
