@@ -2,11 +2,13 @@
 
 import contextlib
 import socket
+import struct
 import threading
 import time
 from typing import Self
 
 PIECE = 32 * 1024  # bytes read at once; what a cut may lose is a few of them
+AT_ONCE = struct.pack("ii", 1, 0)  # closing resets the connection: a sender is not left with a full buffer
 
 
 class Line:
@@ -39,6 +41,7 @@ class Line:
         with self._lock:
             for end in self._open:
                 with contextlib.suppress(OSError):
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
                     end.shutdown(socket.SHUT_RDWR)
             self._open.clear()
 
@@ -81,5 +84,6 @@ class Line:
         for end in (source, target):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+            end.close()
         with self._lock:
             self._open -= {source, target}
