@@ -40,7 +40,10 @@ SANAD_UPLOAD_LIFE = environment.whole_number("SANAD_UPLOAD_LIFE", 7 * 86_400, sm
 SANAD_UPLOAD_OPEN = environment.whole_number("SANAD_UPLOAD_OPEN", 2_500, smallest=1, largest=10**6)  # of one person
 SANAD_UPLOAD_STAGED = environment.whole_number("SANAD_UPLOAD_STAGED", 2**38, smallest=1, largest=2**50)  # bytes
 SANAD_UPLOAD_STAGED_ALL = environment.whole_number("SANAD_UPLOAD_STAGED_ALL", 2**40, smallest=1, largest=2**55)
-SANAD_UPLOAD_LINES = environment.whole_number("SANAD_UPLOAD_LINES", 12, smallest=1, largest=10_000)  # at once
+_threads = environment.whole_number("SANAD_WEB_THREADS", 16, smallest=1, largest=10_000)
+SANAD_UPLOAD_LINES = environment.whole_number(  # at once; the other threads are for those who read
+    "SANAD_UPLOAD_LINES", max(1, _threads * 3 // 4), smallest=1, largest=10_000
+)
 SANAD_UPLOAD_SILENCE = environment.whole_number("SANAD_UPLOAD_SILENCE", 60, smallest=1, largest=3_600)  # seconds
 
 # Who vouches for the ledger from outside: nobody, where these files are absent

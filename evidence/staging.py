@@ -152,9 +152,13 @@ def whole(kept: Kept, parts: Iterable[Part]) -> Received:
         return Received(kept.blob_id, address, size, kept.key, sha256.hexdigest(), sha512.hexdigest(), kept.offset)
 
 
-def forget(kept: Kept) -> None:
-    """Take a stream's files away. What is gone already stays gone."""
-    for path in (kept.path, *_folder().glob(f"{kept.blob_id}.*.tail")):
+def forget(kept: Kept, *, cut_down: bool = False) -> None:
+    """Take a stream's files away. What is gone already stays gone.
+
+    One that was `cut_down` may have a tail of an offset that was never told; the whole folder is looked through for it.
+    """
+    tails = _folder().glob(f"{kept.blob_id}.*.tail") if cut_down else [kept.tail_path]
+    for path in (kept.path, *tails):
         path.unlink(missing_ok=True)
 
 

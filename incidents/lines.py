@@ -5,15 +5,21 @@
 2. `read(n)` of the server gives nothing before all n bytes are there. The reader asks for little on a slow line and for
    much on a fast one, so that little is lost when the line breaks.
 3. A second request for the same upload in this process may ask a silent one to give up its place (`make_way`).
-4. When the request is answered while its line is silent, the reader ends with the connection.
+4. No request is answered while its body is still being read: granian, which runs every connection in one thread, stood
+   still for all of them until that connection was closed [tried with 2.8.7]. So `end` waits for the reader, and hangs
+   up on a line that stays silent: nobody listens there.
 """
 
+import os
+import socket
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from enum import Enum
+from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import Self
 from uuid import UUID, uuid4
@@ -51,24 +57,30 @@ class Ended(Enum):
 class Line:
     """The body of one request for an upload. A context: inside it other requests of this process find it."""
 
-    def __init__(self, upload_id: UUID, read: Callable[[int], bytes], length: int | None, *, silence: float) -> None:
-        """`length` is the body's in bytes, None when the sender does not say it; `silence` is in seconds."""
+    def __init__(
+        self, upload_id: UUID, read: Callable[[int], bytes], length: int | None, *, silence: float, peer: str = ""
+    ) -> None:
+        """`length` is the body's in bytes, None when the sender does not say it; `silence` is in seconds.
+
+        `peer` is the other end of the connection, "address:port".
+        """
         self._upload_id, self._read, self._length, self._silence = upload_id, read, length, silence
+        self._peer = peer
+        self._reader: threading.Thread | None = None
         self._queue: Queue[bytes | None] = Queue(QUEUED)
         self._heard = time.monotonic()
         self._wanted, self._left = threading.Event(), threading.Event()
         self.ended: Ended | None = None
         self.taken = 0
-        self.began = False
 
     def pieces(self, most: int) -> Iterator[bytes]:
         """At most `most` bytes; an empty piece now and then while there is none. Afterwards `ended` says why it ended.
 
         A body that goes on beyond `most` ends with one byte more than that.
         """
-        self.began = True
         wanted = most + 1 if self._length is None else min(self._length, most + 1)
-        threading.Thread(target=copy_context().run, args=(self._work, wanted), name="line", daemon=True).start()
+        self._reader = threading.Thread(target=copy_context().run, args=(self._work, wanted), name="line", daemon=True)
+        self._reader.start()
         while True:
             if self._wanted.is_set():
                 self.ended = Ended.MADE_WAY
@@ -90,9 +102,20 @@ class Line:
                 return
 
     @property
-    def reading(self) -> bool:
-        """Whether the reader may still be waiting for the line."""
-        return self.ended not in (Ended.WHOLE, Ended.BROKEN)
+    def began(self) -> bool:
+        """Whether anything of the body was asked for."""
+        return self._reader is not None
+
+    def end(self) -> None:
+        """Wait until nobody reads the body any more. Call before the request is answered, with nothing held."""
+        self._left.set()
+        if self._reader is None:
+            return
+        if self.ended not in (Ended.SILENT, Ended.MADE_WAY):
+            self._reader.join(HANDING_OVER)
+        while self._reader.is_alive():
+            _hang_up(self._peer)
+            self._reader.join(HANDING_OVER)
 
     def _work(self, wanted: int) -> None:
         size = FIRST
@@ -171,9 +194,27 @@ def drained(request: HttpRequest) -> bool:
     if length.strip("0") == "" and not request.headers.get("Transfer-Encoding"):
         return True
     until = time.monotonic() + DRAINING
-    line = Line(uuid4(), request.read, None, silence=DRAINING)
-    with line:
+    line = Line(uuid4(), request.read, None, silence=DRAINING, peer=request.META.get("REMOTE_ADDR", ""))
+    try:
         for _piece in line.pieces(DRAINED):
             if time.monotonic() > until:
                 return False
-    return line.ended is Ended.WHOLE
+        return line.ended is Ended.WHOLE
+    finally:
+        line.end()
+
+
+def _hang_up(peer: str) -> None:
+    """End the connection of this process to a peer, "address:port"; nothing where there is no such thing."""
+    host, _colon, port = peer.rpartition(":")
+    folder = Path("/proc/self/fd")
+    for entry in folder.iterdir() if port.isdigit() and folder.is_dir() else ():
+        try:
+            descriptor = int(entry.name)
+            if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                continue
+            with socket.socket(fileno=os.dup(descriptor)) as found:
+                if found.getpeername()[:2] == (host.strip("[]"), int(port)):
+                    found.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            continue

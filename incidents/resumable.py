@@ -155,9 +155,9 @@ def terminate(upload: Upload) -> None:
             upload = Upload.objects.select_for_update().get(pk=upload.pk)
             if upload.state in (UploadState.FINISHING, UploadState.HELD):
                 raise NotNow(_("This file has arrived whole; it cannot be taken back by its sender."))
-            kept = Kept(upload.blob_id, b"", upload.offset)
+            kept, cut_down = Kept(upload.blob_id, b"", upload.offset), upload.writer is not None
             upload.delete()
-        staging.forget(kept)
+        staging.forget(kept, cut_down=cut_down)
     log.info("upload %s was terminated", upload.pk)
 
 
@@ -168,13 +168,13 @@ def expire(upload_id: UUID, at: datetime) -> bool:
             upload = Upload.objects.select_for_update().filter(pk=upload_id).first()
             if upload is None or upload.state == UploadState.EXPIRED or not is_over(upload, at):
                 return False
-            kept = Kept(upload.blob_id, b"", upload.offset)
+            kept, cut_down = Kept(upload.blob_id, b"", upload.offset), upload.writer is not None
             upload.parts.all().delete()
             upload.state = UploadState.EXPIRED
             upload.wrapped_key = upload.sealed_metadata = b""
             upload.declared_sha256, upload.writer = "", None
             upload.save()
-        staging.forget(kept)
+        staging.forget(kept, cut_down=cut_down)
     log.info("upload %s expired with %s of %s bytes", upload.pk, upload.offset, upload.length)
     return True
 
@@ -235,7 +235,7 @@ def give_up(upload: Upload, writer: UUID, code: str, detail: str) -> None:
             },
         )
         upload.parts.all().delete()
-    staging.forget(Kept(upload.blob_id, b"", upload.offset))
+    staging.forget(Kept(upload.blob_id, b"", upload.offset), cut_down=True)
     log.warning("upload %s is not taken: %s", upload.pk, code)
 
 
@@ -316,7 +316,7 @@ def _go_on_under_a_new_key(upload: Upload, old: Kept, writer: UUID) -> Kept:
     changed = Upload.objects.filter(pk=upload.pk, writer=writer).update(
         blob_id=fresh.blob_id, wrapped_key=wrapped(fresh), sealed_metadata=sealed
     )
-    staging.forget(old if changed else fresh)
+    staging.forget(old if changed else fresh, cut_down=True)
     if not changed:
         raise Fenced
     log.warning("upload %s goes on under a new key after %s bytes: it was cut down", upload.pk, old.offset)

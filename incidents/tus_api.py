@@ -72,6 +72,7 @@ class TusView(APIView):
         named = request.headers.get("X-HTTP-Method-Override", "").upper()
         if request.method == "POST" and named in ("PATCH", "DELETE"):
             request.method = named
+        self._body = request
         return super().initialize_request(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -109,8 +110,8 @@ class TusView(APIView):
         answer = super().finalize_response(request, response, *args, **kwargs)
         answer["Tus-Resumable"] = tus.VERSION
         answer["Cache-Control"] = "no-store"
-        began = self.line is not None and self.line.began
-        if self.line is not None and self.line.reading if began else not lines.drained(self.request._request):
+        whole = self.line.ended is lines.Ended.WHOLE if self.line and self.line.began else lines.drained(self._body)
+        if not whole:
             answer["Connection"] = "close"
         return answer
 
@@ -123,9 +124,14 @@ class TusView(APIView):
             raise ReceptionRefused(words, "too_long", 413)
         checksum, sha256 = tus.checksum(body), tus.whole_sha256(body)
         lines.make_way(upload.pk)
-        with lines.place(settings.SANAD_UPLOAD_LINES):
-            self.line = lines.Line(upload.pk, body.read, length, silence=settings.SANAD_UPLOAD_SILENCE)
-            upload = resumable.receive(upload, self.line, at_offset=at_offset, checksum=checksum, sha256=sha256)
+        peer = body.META.get("REMOTE_ADDR", "")
+        line = lines.Line(upload.pk, body.read, length, silence=settings.SANAD_UPLOAD_SILENCE, peer=peer)
+        self.line = line
+        try:
+            with lines.place(settings.SANAD_UPLOAD_LINES):
+                upload = resumable.receive(upload, line, at_offset=at_offset, checksum=checksum, sha256=sha256)
+        finally:
+            line.end()
         if upload.state == UploadState.FINISHING and upload.length <= jobs.AT_ONCE:
             try:
                 finish(upload.pk)

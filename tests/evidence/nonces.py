@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from evidence import staging, streams
 
-_aesgcm: Callable[[bytes], Any] = streams.AESGCM
+_aesgcm: Callable[[bytes], Any] = AESGCM
 
 
 class Nonces:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -104,8 +105,8 @@ def test_only_the_next_offset_is_taken(sender: Sender) -> None:
     for offset in (0, 59, 61, 99):
         answer = sender.patch(url, offset, b"b")
         assert (answer.status_code, answer.json()["code"]) == (409, "not_now"), offset
-    for offset in ("", "-1", "x", "99999999999999999999"):
-        assert sender.patch(url, 0, b"b", Upload_Offset=offset).status_code == 400, offset
+    for nonsense in ("", "-1", "x", "99999999999999999999"):
+        assert sender.patch(url, 0, b"b", Upload_Offset=nonsense).status_code == 400, nonsense
     assert sender.head(url)["Upload-Offset"] == "60"
 
 
@@ -224,7 +225,7 @@ def test_the_time_of_the_file_is_recorded_as_what_it_is(sender: Sender, said: st
 
 
 @pytest.mark.parametrize("headers", [{"Upload_Defer_Length": "1"}, {"Upload_Concat": "partial"}])
-def test_what_is_not_announced_is_not_done(sender: Sender, headers: dict[str, str]) -> None:
+def test_what_is_not_announced_is_not_done(sender: Sender, headers: dict[str, Any]) -> None:
     answer = sender.begin(10, **headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "unsupported")
 

@@ -1,100 +1,18 @@
 """Resumable uploads by clients that nobody here wrote, over lines with faults, to a real web server."""
 
-import hashlib
-import json
-import os
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from uuid import UUID
 
 import pytest
-from tusclient.client import TusClient
 
-from evidence import blobs
 from evidence.models import Item
-from incidents.models import Upload, UploadPart
-from tests import factories
+from incidents.models import Upload
 from tests.fault_proxy import FaultyLine
-from tests.incidents.serving import WebServer, authorization
-from tests.verifier.node import node
+from tests.incidents.serving import WebServer
+from tests.incidents.tus_place import MIB, Place, held_as_sent
 
 pytestmark = pytest.mark.django_db(transaction=True)
-CLIENT = Path(__file__).parent / "tus_client.mjs"
-MIB = 1 << 20
-TUS = "/api/v1/uploads/tus/"
-
-
-class Place:
-    """An intake of somebody who sends with a token."""
-
-    def __init__(self) -> None:
-        self.intake = factories.make_intake()
-        self.headers = authorization(self.intake.by)
-        self.metadata = {"intake": str(self.intake.pk), "filename": "مشهد 1.mp4"}
-
-    def tuspy(self, url: str, path: Path, chunk: int, **more: Any) -> Any:
-        client = TusClient(url + TUS, headers=self.headers)
-        options = {"retries": 60, "retry_delay": 0.3} | more
-        return client.uploader(str(path), chunk_size=chunk, metadata=self.metadata, **options)
-
-    def tus_js(self, url: str, path: Path, **options: Any) -> Any:
-        told = {
-            "endpoint": url + TUS,
-            "path": str(path),
-            "headers": self.headers,
-            "metadata": self.metadata,
-            "retryDelays": [100, 300, 500, 1000, 1000, 1000, 2000, 2000, 2000],
-        } | options
-        done = subprocess.run(
-            [node(), str(CLIENT), json.dumps(told)], capture_output=True, text=True, timeout=150, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads(done.stdout)
-
-
-@pytest.fixture
-def place() -> Place:
-    return Place()
-
-
-@pytest.fixture
-def server(place: Place, tmp_path: Path) -> Iterator[WebServer]:
-    with WebServer(tmp_path / "web.log") as started:
-        yield started
-
-
-@pytest.fixture
-def made(tmp_path: Path) -> Callable[[int], Path]:
-    """A file of so many random bytes."""
-
-    def make(size: int) -> Path:
-        path = tmp_path / f"{size}.bin"
-        path.write_bytes(os.urandom(size))
-        return path
-
-    return make
-
-
-def upload_at(url: str) -> Upload:
-    return Upload.objects.select_related("item").get(pk=UUID(urlsplit(url).path.rstrip("/").rpartition("/")[2]))
-
-
-def held_as_sent(url: str, path: Path) -> Item:
-    """The item that the upload became, which is what was sent to the bit; the upload keeps nothing beside it."""
-    upload = upload_at(url)
-    assert (upload.state, upload.problem_code) == ("held", "")
-    assert upload.item is not None
-    digest = hashlib.sha256()
-    for piece in blobs.read_blob(upload.item.blob):
-        digest.update(piece)
-    assert digest.hexdigest() == hashlib.sha256(path.read_bytes()).hexdigest() == upload.item.sha256
-    assert not UploadPart.objects.filter(upload=upload).exists()
-    assert bytes(upload.wrapped_key) == bytes(upload.sealed_metadata) == b""
-    assert not list(Path(blobs.settings.SANAD_STAGING).glob(f"{upload.blob_id}*"))
-    return upload.item
 
 
 def test_tuspy_sends_a_file_in_chunks(place: Place, server: WebServer, made: Callable[[int], Path]) -> None:
@@ -151,3 +69,26 @@ def test_tuspy_goes_on_where_the_line_was_cut(place: Place, server: WebServer, m
         uploader.upload()
         assert line.cut == 4
     held_as_sent(uploader.url, path)
+
+
+def one_of_each_kind(folder: Path) -> list[Path]:
+    """The largest file of each suffix."""
+    found: dict[str, Path] = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        best = found.get(path.suffix.lower())
+        if best is None or path.stat().st_size > best.stat().st_size:
+            found[path.suffix.lower()] = path
+    return list(found.values())
+
+
+def test_files_of_every_kind_arrive_to_the_bit_over_a_line_that_is_cut(
+    place: Place, server: WebServer, test_data: Path
+) -> None:
+    paths = one_of_each_kind(test_data)
+    assert len(paths) > 10
+    with FaultyLine(server.port, cut_every=2 * MIB, cuts=8) as line:
+        for path in paths:
+            uploader = place.tuspy(line.url, path, 300_001)
+            uploader.upload()
+            held_as_sent(uploader.url, path)
+    assert Item.objects.count() == len(paths)
