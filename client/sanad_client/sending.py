@@ -19,6 +19,7 @@ from sanad_client.journal import Journal
 from sanad_client.wire import Answer, Archive, Silent, Stopped
 
 PIECE = 64 << 20  # bytes in one request
+FEELER = 256 << 10  # bytes that go first where an earlier run stopped: what it had sent may still be arriving
 WITH_CREATION = 1 << 20  # bytes up to which a file travels with the request that announces it
 UPLOADS = "/api/v1/uploads/"
 TUS = "/api/v1/uploads/tus/"
@@ -169,12 +170,14 @@ class Sender:
         self, found: Found, url: str, offset: int | None, key: str, sha256: str, watch: Watch, patience: _Patience
     ) -> dict[str, Any]:
         """Everything from the archive's offset to the end, and what the archive made of it."""
+        piece = PIECE
         if offset is None:
-            offset = self._held(url)
+            offset, piece = self._held(url), FEELER
         watch.at(offset)
         patience.reached(offset)
         while offset < found.size:
-            offset = self._piece(found, url, offset, sha256, watch)
+            offset = self._piece(found, url, (offset, min(offset + piece, found.size)), sha256, watch)
+            piece = PIECE
             patience.reached(offset)
         watch.at(offset)
         return self._finished(url, key)
@@ -187,8 +190,9 @@ class Sender:
             raise _refusal(answer)
         return _offset(answer)
 
-    def _piece(self, found: Found, url: str, offset: int, sha256: str, watch: Watch) -> int:
-        length = min(PIECE, found.size - offset)
+    def _piece(self, found: Found, url: str, part: tuple[int, int], sha256: str, watch: Watch) -> int:
+        """Send the bytes from the first to before the second number. Gives the archive's offset."""
+        offset, length = part[0], part[1] - part[0]
         headers = {
             "Content-Type": CONTENT_TYPE,
             "Upload-Offset": str(offset),

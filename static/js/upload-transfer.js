@@ -3,6 +3,7 @@
 import { getJson, token, words } from "./upload-requests.js";
 
 const PIECE = 16 * 1024 * 1024; // bytes in one request
+const FEELER = 256 * 1024; // goes first where an earlier request stopped: what that one sent may still be arriving
 const WITH_CREATION = 1024 * 1024; // up to this size a file travels with the request that announces it
 const TRIES = 8; // in a row without a byte arriving
 const LONGEST_WAIT = 60;
@@ -62,7 +63,8 @@ function attempt(tus, where, entry, signal, { onSent, onHeld, onUrl }) {
     const { file } = entry;
     const upload = new tus.Upload(file, {
       ...(entry.url ? { uploadUrl: entry.url } : { endpoint: where.endpoint }),
-      chunkSize: PIECE,
+      chunkSize: entry.url ? FEELER : PIECE,
+      onChunkComplete: () => { upload.options.chunkSize = PIECE; },
       retryDelays: null, // send() tries again: it knows more of why
       storeFingerprintForResuming: false, // names are kept by upload-memory.js alone
       uploadDataDuringCreation: file.size <= WITH_CREATION,
@@ -77,7 +79,7 @@ function attempt(tus, where, entry, signal, { onSent, onHeld, onUrl }) {
         request.setHeader("X-CSRFToken", token());
         request.setHeader("Accept", "application/json");
         if (request.getMethod() !== "PATCH") return;
-        const last = Number(request.getHeader("Upload-Offset")) + PIECE >= file.size;
+        const last = Number(request.getHeader("Upload-Offset")) + upload.options.chunkSize >= file.size;
         // The half that came before the reload and the half of the file chosen now: the archive compares the whole with this digest.
         if (last && entry.resumed) await entry.hashing.promise.then((digest) => { entry.digest = digest; });
         if (signal.aborted) throw new DOMException("", "AbortError");
