@@ -47,6 +47,8 @@ class SignIn(LoginView):
 
 
 sign_in = login_not_required(never_cache(SignIn.as_view()))
+
+
 class SignOut(LogoutView):
     """Signing out. The browser forgets what pages kept in it: names of files that were being uploaded."""
 
