@@ -22,14 +22,17 @@ export async function recall(uploader) {
 async function look(uploader, entry) {
   const { words } = uploader;
   const { status, data } = await getJson(entry.url).catch(() => ({ status: 0 }));
-  if (entry.state !== "unfinished") return;
+  if (entry.state !== "unfinished" && entry.state !== "finishing") return;
   if (status === 200 && data.state === "held") {
     entry.digest = entry.kept.sha256 ? { sha256: entry.kept.sha256 } : null;
     uploader.compare(entry, data.item);
   } else if (status === 200 && data.state === "receiving") {
     entry.sent = data.offset;
     uploader.state(entry, "unfinished", words.say("unfinished"));
-  } else if (status === 200 && data.state === "finishing") setTimeout(() => look(uploader, entry), SOON);
+  } else if (status === 200 && data.state === "finishing") {
+    uploader.state(entry, "finishing", words.say("finishing"));
+    setTimeout(() => look(uploader, entry), SOON);
+  } else if (entry.state === "finishing" && status !== 200) setTimeout(() => look(uploader, entry), SOON * 5);
   else if (status === 200 || status === 404 || status === 410) {
     uploader.memory.forget(entry.key);
     uploader.state(entry, "failed", [data?.problem?.detail, words.say("failedGone")].filter(Boolean).join(" "));

@@ -109,7 +109,7 @@ def test_a_folder_of_photographs_is_held_bit_for_bit_with_receipts(
     page = visit("investigator")
     row = told["held"][0]
     page.goto(f"/items/{row['accession']}/")
-    expect(page.get_by_text(row["path"].rpartition("/")[2]).first).to_be_visible()
+    expect(page.get_by_text(row["path"].rpartition("/")[2]).first).to_be_attached()
 
     code, told = sender.run(folder, archive.url, incident, "--stance", "supports")
     assert (code, len(told["already"]), told["held"]) == (0, len(files), [])
