@@ -75,8 +75,8 @@ def test_a_writer_that_was_overtaken_moves_nothing(sender: Sender) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(resumable, "_keep", overtake)
+        line = lines.Line(upload.pk, body(FILE[CUT:4_000_000]), 4_000_000 - CUT, silence=5)
         with pytest.raises(resumable.Fenced):
-            line = lines.Line(upload.pk, body(FILE[CUT:4_000_000]), 4_000_000 - CUT, silence=5)
             resumable.receive(upload, line, at_offset=CUT, checksum=None, sha256="")
     upload.refresh_from_db()
     assert (upload.offset, upload.writer) == (CUT, other)
@@ -100,7 +100,7 @@ def test_a_body_of_unknown_length_that_is_too_long_counts_only_as_far_as_before_
     url = sender.begin(1_000)["Location"]
     upload = row(url)
     line = lines.Line(upload.pk, body(b"x" * 100_000), None, silence=5)
-    with pytest.raises(resumable.ReceptionRefused) as refused:
+    with pytest.raises(blobs.ReceptionRefused) as refused:
         resumable.receive(upload, line, at_offset=0, checksum=None, sha256="")
     line.end()
     assert refused.value.status == 413
