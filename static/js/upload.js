@@ -75,7 +75,7 @@ class Uploader {
       this.goOn();
     });
     this.find("[data-cancel-dialog]").addEventListener("close", ({ target }) => { if (target.returnValue === "cancel-all") this.cancelAll(); });
-    addEventListener("beforeunload", (event) => { if (this.some(...MOVING)) event.preventDefault(); });
+    addEventListener("beforeunload", (event) => { if (this.entries.some((entry) => entry.file && MOVING.has(entry.state))) event.preventDefault(); });
     addEventListener("sanad:leaving", () => {
       this.entries = []; // a quick exit asks no questions
     });
