@@ -308,6 +308,7 @@ class Upload(models.Model):
                 name="upload_open",
                 condition=Q(state__in=[UploadState.RECEIVING, UploadState.FINISHING, UploadState.FAILED]),
             ),
+            models.Index(fields=["by", "key"], name="upload_by_key"),
             models.Index(fields=["blob_id"], name="upload_blob"),
         ]
 

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from evidence.blobs import ReceptionRefused
 from incidents.bodies import digests, file_time, name_of
-from incidents.resumable import Checksum
+from incidents.receiving import Checksum
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,checksum,expiration,termination"

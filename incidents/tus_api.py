@@ -28,7 +28,7 @@ from rest_framework.views import APIView
 from accounts.requests import person
 from evidence.blobs import ReceptionRefused
 from evidence.store import StoreProblem
-from incidents import jobs, lines, resumable, tus
+from incidents import jobs, lines, receiving, resumable, tus
 from incidents.finishing import finish
 from incidents.models import Upload
 from incidents.resumable import Fenced
@@ -129,7 +129,7 @@ class TusView(APIView):
         self.line = line
         try:
             with lines.place(settings.SANAD_UPLOAD_LINES):
-                upload = resumable.receive(upload, line, at_offset=at_offset, checksum=checksum, sha256=sha256)
+                upload = receiving.receive(upload, line, at_offset=at_offset, checksum=checksum, sha256=sha256)
         finally:
             line.end()
         if upload.state == UploadState.FINISHING and upload.length <= jobs.AT_ONCE:

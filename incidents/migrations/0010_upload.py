@@ -107,6 +107,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="upload",
+            index=models.Index(fields=["by", "key"], name="upload_by_key"),
+        ),
+        migrations.AddIndex(
+            model_name="upload",
             index=models.Index(fields=["blob_id"], name="upload_blob"),
         ),
         migrations.AddConstraint(

@@ -26,7 +26,7 @@ DYING = """
 import os, sys
 import django
 django.setup()
-from incidents import finishing, lines, resumable
+from incidents import finishing, lines, receiving
 from incidents.models import Upload
 from evidence import blobs, staging, store
 step, upload_id, path = sys.argv[1:4]
@@ -46,13 +46,13 @@ if step == "before the flush":
 if step == "after the flush":
     dies_after(staging.Staged, "keep")
 if step == "before the offset is committed":
-    resumable._change = die
+    receiving.change = die
 if step == "after the offset is committed":
-    resumable.staging.forget_tail = die
+    receiving.staging.forget_tail = die
 if step == "after the last segment":
     dies_after(staging.Staged, "complete")
 if step == "before the job":
-    resumable.jobs.defer_upload = die
+    receiving.jobs.defer_upload = die
 if step == "before storing":
     store.put = die
 if step == "after storing":
@@ -66,7 +66,7 @@ if step == "after the item, before the commit":
 if step == "after the commit":
     finishing.staging.forget = die
 if step == "under a new key":
-    dies_after(resumable.staging, "under_a_new_key")
+    dies_after(receiving.staging, "under_a_new_key")
 
 upload = Upload.objects.get(pk=upload_id)
 if upload.state == "receiving":
@@ -74,7 +74,7 @@ if upload.state == "receiving":
         handle.seek(upload.offset)
         length = int(sys.argv[4]) - upload.offset
         line = lines.Line(upload.pk, handle.read, length, silence=5)
-        resumable.receive(upload, line, at_offset=upload.offset, checksum=None, sha256="")
+        receiving.receive(upload, line, at_offset=upload.offset, checksum=None, sha256="")
 finishing.finish(upload.pk)
 """
 

@@ -20,7 +20,7 @@ from custody.models import Event
 from custody.vocabulary import Type
 from evidence.models import Item
 from incidents.models import Upload
-from incidents.tasks import finish_upload
+from tests.custody.processes import running, wait_for
 from tests.fault_proxy import FaultyLine
 from tests.incidents.serving import WebServer
 from tests.incidents.tus_place import MIB, TUS, Place, held_as_sent, upload_at
@@ -67,7 +67,7 @@ def until(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def test_a_server_killed_in_the_middle_goes_on_after_its_restart_with_what_it_acknowledged(
-    place: Place, server: WebServer, made: Callable[[int], Path]
+    place: Place, server: WebServer, made: Callable[[int], Path], tmp_path: Path
 ) -> None:
     path = made(96 * MIB)
     with FaultyLine(server.port, rate=24 * MIB) as line, ThreadPoolExecutor(1) as pool:
@@ -81,9 +81,9 @@ def test_a_server_killed_in_the_middle_goes_on_after_its_restart_with_what_it_ac
     assert acknowledged >= 64 * MIB
     assert again < 40 * MIB
     assert "goes on under a new key" in server.log()
-    upload = upload_at(told["url"])
-    if upload.state == "finishing":  # more than 64 MiB: the worker's
-        finish_upload(str(upload.pk))
+    log = tmp_path / "worker.log"
+    with running(log, "procrastinate", "worker"):  # more than 64 MiB: the worker's
+        wait_for(lambda: upload_at(told["url"]).state == "held", log)
     held_as_sent(told["url"], path)
     assert Item.objects.count() == 1
 

@@ -19,7 +19,7 @@ from custody.models import Event
 from custody.vocabulary import Type
 from evidence import blobs, reconcile, staging, store
 from evidence.models import Item
-from incidents import actions, jobs, lines, resumable, tasks
+from incidents import actions, jobs, lines, receiving, resumable, tasks
 from incidents.models import Intake, Upload, UploadPart
 from tests import factories
 from tests.incidents.tus_sender import Sender, encoded, key, row
@@ -131,7 +131,7 @@ def test_who_may_receive_no_longer_sees_no_upload_and_none_becomes_an_item(sende
     assert sender.begin(4).status_code == 404
     upload.refresh_from_db()
     body = lines.Line(upload.pk, lambda _size: b"", 0, silence=5)  # the last part was under way at that time
-    resumable.receive(upload, body, at_offset=upload.offset, checksum=None, sha256="")
+    receiving.receive(upload, body, at_offset=upload.offset, checksum=None, sha256="")
     tasks.finish_upload(str(upload.pk))
     upload.refresh_from_db()
     assert (upload.state, upload.problem_code, upload.item) == ("failed", "not_allowed", None)

@@ -12,8 +12,9 @@ from django.db import OperationalError
 
 from evidence import blobs
 from evidence.models import Item
-from incidents import lines, resumable
+from incidents import lines, receiving
 from incidents.models import Upload
+from incidents.resumable import Fenced
 from tests.evidence.nonces import Nonces
 from tests.incidents.tus_sender import Sender, row
 
@@ -46,7 +47,7 @@ def failing(name: str) -> Callable[..., Any]:
     return fail
 
 
-@pytest.mark.parametrize("step", ["_note_part", "_change"])
+@pytest.mark.parametrize("step", ["_note_part", "change"])
 def test_after_a_commit_that_failed_other_bytes_meet_another_key(
     sender: Sender, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,7 +55,7 @@ def test_after_a_commit_that_failed_other_bytes_meet_another_key(
     url = sender.begin(len(FILE), FILE[:CUT])["Location"]
     for _time in range(2):
         with monkeypatch.context() as patch:
-            patch.setattr(resumable, step, failing(step))
+            patch.setattr(receiving, step, failing(step))
             assert sender.patch(url, CUT, os.urandom(3_000_000)).status_code == 500
         assert sender.head(url)["Upload-Offset"] == str(CUT)
     assert sender.patch(url, CUT, FILE[CUT:]).status_code == 204
@@ -67,17 +68,17 @@ def test_a_writer_that_was_overtaken_moves_nothing(sender: Sender) -> None:
     url = sender.begin(len(FILE), FILE[:CUT])["Location"]
     upload, other = row(url), uuid4()
 
-    keep = resumable._keep
+    keep = receiving._keep
 
     def overtake(*given: Any, **named: Any) -> Any:
         Upload.objects.filter(pk=upload.pk).update(writer=other)
         return keep(*given, **named)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resumable, "_keep", overtake)
+        patch.setattr(receiving, "_keep", overtake)
         line = lines.Line(upload.pk, body(FILE[CUT:4_000_000]), 4_000_000 - CUT, silence=5)
-        with pytest.raises(resumable.Fenced):
-            resumable.receive(upload, line, at_offset=CUT, checksum=None, sha256="")
+        with pytest.raises(Fenced):
+            receiving.receive(upload, line, at_offset=CUT, checksum=None, sha256="")
     upload.refresh_from_db()
     assert (upload.offset, upload.writer) == (CUT, other)
     assert [part.stop for part in upload.parts.all()] == [CUT]
@@ -89,7 +90,7 @@ def test_what_a_broken_line_brought_counts_and_needs_no_new_key(sender: Sender) 
     url = sender.begin(len(FILE), FILE[:CUT])["Location"]
     upload = row(url)
     line = lines.Line(upload.pk, body(FILE[CUT:3_000_000]), len(FILE) - CUT, silence=5)
-    after = resumable.receive(upload, line, at_offset=CUT, checksum=None, sha256="")
+    after = receiving.receive(upload, line, at_offset=CUT, checksum=None, sha256="")
     assert line.ended is lines.Ended.BROKEN
     assert (after.offset, after.writer, after.blob_id) == (3_000_000, None, upload.blob_id)
     assert sender.patch(url, 3_000_000, FILE[3_000_000:]).status_code == 204
@@ -101,7 +102,7 @@ def test_a_body_of_unknown_length_that_is_too_long_counts_only_as_far_as_before_
     upload = row(url)
     line = lines.Line(upload.pk, body(b"x" * 100_000), None, silence=5)
     with pytest.raises(blobs.ReceptionRefused) as refused:
-        resumable.receive(upload, line, at_offset=0, checksum=None, sha256="")
+        receiving.receive(upload, line, at_offset=0, checksum=None, sha256="")
     line.end()
     assert refused.value.status == 413
     assert row(url).writer is None
@@ -110,17 +111,17 @@ def test_a_body_of_unknown_length_that_is_too_long_counts_only_as_far_as_before_
 
 
 def test_offsets_are_kept_while_a_long_request_goes_on(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resumable, "KEPT_EVERY_BYTES", 1_000_000)
+    monkeypatch.setattr(receiving, "KEPT_EVERY_BYTES", 1_000_000)
     url = sender.begin(len(FILE))["Location"]
     told: list[int] = []
-    keep = resumable._keep
+    keep = receiving._keep
 
     def watched(*given: Any, **named: Any) -> Any:
         kept = keep(*given, **named)
         told.append(row(url).offset)
         return kept
 
-    monkeypatch.setattr(resumable, "_keep", watched)
+    monkeypatch.setattr(receiving, "_keep", watched)
     assert sender.patch(url, 0, FILE).status_code == 204
     assert len(told) >= 3
     assert told == sorted(told)
