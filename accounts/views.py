@@ -47,7 +47,20 @@ class SignIn(LoginView):
 
 
 sign_in = login_not_required(never_cache(SignIn.as_view()))
-sign_out = login_not_required(LogoutView.as_view(next_page="accounts:login"))
+
+
+class SignOut(LogoutView):
+    """Signing out. The browser forgets what pages kept in it: names of files that were being uploaded."""
+
+    next_page = "accounts:login"
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = super().post(request, *args, **kwargs)
+        response["Clear-Site-Data"] = '"storage"'
+        return response
+
+
+sign_out = login_not_required(SignOut.as_view())
 
 
 def locked_out(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

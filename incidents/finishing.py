@@ -27,7 +27,7 @@ from evidence.streams import StreamBroken
 from incidents import tus, uploads
 from incidents.models import Upload
 from incidents.resumable import Fenced, give_up, kept_of, metadata_of
-from incidents.turns import Busy, turn
+from incidents.turns import PATIENCE, Busy, turn
 from incidents.vocabulary import UploadState
 
 log = logging.getLogger("incidents.uploads")
@@ -41,13 +41,15 @@ class _NotTaken(Exception):
         self.code, self.detail, self.final = code, detail, final
 
 
-def finish(upload_id: UUID) -> None:
+def finish(upload_id: UUID, *, insist: bool = False) -> None:
     """Make an item of an upload that arrived whole; what is done already, or is being done, is left alone.
 
     A refusal is written into the upload. Raises what store, disk or database raise: it is to be asked again then.
+    `insist` waits for a turn that is just ending, and raises Busy when it does not end: the job may come before the
+    request that deferred it has let go, and is the last to ask.
     """
     try:
-        with turn(upload_id, patience=0):
+        with turn(upload_id, patience=PATIENCE if insist else 0):
             writer = uuid4()
             waiting = Upload.objects.filter(pk=upload_id, state=UploadState.FINISHING)
             if not waiting.update(writer=writer):
@@ -56,6 +58,8 @@ def finish(upload_id: UUID) -> None:
             with translation.override(upload.by.language or None):
                 _finish(upload, writer)
     except (Busy, Fenced):
+        if insist:
+            raise
         log.info("upload %s is being finished by another", upload_id)
 
 

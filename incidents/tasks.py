@@ -21,7 +21,7 @@ MOST_AT_ONCE = 500
 @app.task(name=jobs.FINISH_UPLOAD, retry=RetryStrategy(max_attempts=8, exponential_wait=3))
 def finish_upload(upload_id: str) -> None:
     """Make an item of what arrived whole. Runs again, with growing pauses, when disk, store or database fail."""
-    finishing.finish(UUID(upload_id))
+    finishing.finish(UUID(upload_id), insist=True)
 
 
 @app.periodic(cron="*/5 * * * *")

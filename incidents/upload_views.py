@@ -62,6 +62,7 @@ def upload(request: HttpRequest, incident_id: UUID) -> HttpResponse:
         "check_url": reverse("incident-duplicates", args=[incident.pk]),
         "intake_url": reverse("incident-intakes", args=[incident.pk]),
         "upload_url": reverse("uploads"),
+        "tus_url": f"{reverse('uploads')}tus/",
         "limit": settings.SANAD_UPLOAD_LIMIT,
         "trail": trail_of(incident),
     }

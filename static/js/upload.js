@@ -1,28 +1,42 @@
-// The uploader: a list of files, told about duplicates before sending, two on their way at a time, each compared with what arrived.
+// The uploader: a list of files, told about duplicates before sending, three on their way at a time, each compared with what arrived.
+// The list survives a reload (upload-memory.js): whoever chooses the same files again goes on where the archive stopped receiving.
+import { describe, problem } from "./upload-description.js";
 import { chosen, dropped } from "./upload-files.js";
-import { Hasher, postJson, send, uuid } from "./upload-transfer.js";
+import { Hasher } from "./upload-hash.js";
+import { Memory } from "./upload-memory.js";
+import { adopt, match, recall } from "./upload-recalled.js";
+import { postJson, terminate, uuid } from "./upload-requests.js";
+import { MOVING, OVER, Row, Speed } from "./upload-row.js";
+import { library, send } from "./upload-transfer.js";
 import { Words } from "./upload-words.js";
 
-const AT_ONCE = 2;
+const AT_ONCE = 3; // files on the line
+const BEHIND = 9; // files on the line or read back by the archive
 const HASH_FIRST = 64 * 1024 * 1024; // up to this size a file's digest is known, and asked about, before it is sent
-const OVER = new Set(["held", "duplicate", "mismatch", "failed", "cancelled", "skipped"]);
 
 class Uploader {
   constructor(root) {
     this.root = root;
     this.words = new Words(root.querySelector("[data-strings]"));
     this.hasher = new Hasher(root.dataset.worker);
+    this.memory = new Memory(root.dataset.person, root.dataset.incident);
+    this.where = { endpoint: root.dataset.tusUrl, done: (key) => `${root.dataset.uploadUrl}${key}/` };
     this.entries = [];
     this.running = false;
     this.intake = null;
-    this.speed = 0;
+    this.speed = new Speed();
     this.find("[data-uploader-live]").hidden = false;
     if (!("webkitdirectory" in HTMLInputElement.prototype)) this.find("[data-folder-choice]").hidden = true;
     this.listen();
+    recall(this);
   }
 
   find(selector) {
     return this.root.querySelector(selector);
+  }
+
+  some(...states) {
+    return this.entries.some((entry) => states.includes(entry.state));
   }
 
   listen() {
@@ -41,7 +55,8 @@ class Uploader {
       const { found, unread } = await dropped(event.dataTransfer);
       if (!found.length && !unread.length) this.announce(this.words.say("emptyFolder"));
       this.add(found);
-      for (const path of unread) this.unreadable(path);
+      for (const path of unread) this.state(this.listed({ path }), "failed", this.words.say("failedChanged"));
+      this.totals();
     });
     for (const input of this.root.querySelectorAll("[data-files]")) {
       input.addEventListener("change", () => {
@@ -49,67 +64,67 @@ class Uploader {
         input.value = "";
       });
     }
-    this.find("[data-send]").addEventListener("click", () => this.start());
-    this.find("[data-pause]").addEventListener("click", () => this.pause());
-    this.find("[data-resume]").addEventListener("click", () => this.start());
-    this.find("[data-clear]").addEventListener("click", () => this.clear());
-    this.find("[data-retry-all]").addEventListener("click", () => {
+    const press = (name, act) => this.find(`[data-${name}]`).addEventListener("click", act);
+    press("send", () => this.start());
+    press("pause", () => this.pauseAll());
+    press("resume", () => this.goOn());
+    press("clear", () => this.clear());
+    press("cancel-all", () => this.find("[data-cancel-dialog]").showModal());
+    press("retry-all", () => {
       for (const entry of this.entries) if (entry.state === "failed" && entry.file) this.again(entry);
-      this.start();
+      this.goOn();
     });
-    addEventListener("beforeunload", (event) => { if (this.busy()) event.preventDefault(); });
+    this.find("[data-cancel-dialog]").addEventListener("close", ({ target }) => { if (target.returnValue === "cancel-all") this.cancelAll(); });
+    addEventListener("beforeunload", (event) => { if (this.entries.some((entry) => entry.file && MOVING.has(entry.state))) event.preventDefault(); });
     addEventListener("sanad:leaving", () => {
       this.entries = []; // a quick exit asks no questions
     });
   }
 
-  busy() {
-    return this.entries.some((entry) => ["sending", "finishing", "retrying"].includes(entry.state));
-  }
-
-  row(path) {
-    const row = this.find("template[data-row]").content.firstElementChild.cloneNode(true);
-    row.querySelector(".queue__name bdi").textContent = path;
-    row.querySelector("[data-act=cancel]").setAttribute("aria-label", `${row.querySelector("[data-act=cancel]").textContent.trim()} ${path}`);
+  /** Puts an entry on the page. */
+  listed(entry) {
+    Object.assign(entry, { sent: 0, speed: new Speed() });
+    entry.row = new Row(this.find("template[data-row]"), entry.path, this.words, {
+      cancel: () => this.cancel(entry),
+      discard: () => this.cancel(entry),
+      pause: () => this.pause(entry),
+      resume: () => { this.state(entry, "ready"); this.goOn([entry]); },
+      retry: () => { this.again(entry); this.goOn([entry]); },
+      anyway: () => { this.state(entry, "ready"); this.next(); },
+      skip: () => this.skip(entry),
+    });
+    this.entries.push(entry);
     const queue = this.find("[data-queue]");
-    queue.append(row);
+    queue.append(entry.row.node);
     queue.hidden = false;
     this.find("[data-total]").hidden = false;
-    return row;
+    return entry;
   }
 
   add(found) {
     for (const { file, path } of found) {
-      const entry = { file, path, key: uuid(), sent: 0, digest: null, row: this.row(path) };
-      const acts = {
-        cancel: () => this.cancel(entry),
-        retry: () => { this.again(entry); this.start(); },
-        anyway: () => { this.state(entry, "ready"); this.next(); },
-        skip: () => this.state(entry, "skipped", this.words.say("skipped"), entry.known),
-      };
-      entry.row.addEventListener("click", (event) => acts[event.target.closest("[data-act]")?.dataset.act]?.());
-      this.entries.push(entry);
-      if (this.root.dataset.limit && file.size > Number(this.root.dataset.limit)) this.state(entry, "failed", this.words.say("failedLarge"));
-      else this.hash(entry);
+      const { entry, changed } = match(this.entries, file, path);
+      if (entry) adopt(this, entry, file);
+      else this.fresh(file, path, changed ? this.words.say("changed") : "");
     }
     if (found.length) this.announce(this.words.say("added", this.entries.length));
     this.totals();
     if (this.running) this.next();
   }
 
-  unreadable(path) {
-    const entry = { file: null, path, sent: 0, row: this.row(path) };
-    this.entries.push(entry);
-    this.state(entry, "failed", this.words.say("failedChanged"));
-    this.totals();
+  fresh(file, path, note = "") {
+    const entry = this.listed({ file, path, note, size: file.size, key: uuid(), digest: null });
+    if (this.root.dataset.limit && file.size > Number(this.root.dataset.limit)) this.state(entry, "failed", this.words.say("failedLarge"));
+    else this.hash(entry);
   }
 
   hash(entry) {
     const first = entry.file.size <= HASH_FIRST;
     this.state(entry, first ? "hashing" : "ready");
-    entry.hashing = this.hasher.hash(entry.file);
+    entry.hashing = this.hasher.hash(entry.file, (mark) => this.marked(entry, mark));
     entry.hashing.promise.then((digest) => {
       entry.digest = digest;
+      if (entry.intake && !OVER.has(entry.state)) this.memory.keep(entry);
       if (first && entry.state === "hashing") this.ask(entry);
     }, (error) => {
       if (error.name === "AbortError") return;
@@ -117,6 +132,11 @@ class Uploader {
       else if (entry.state === "hashing") this.state(entry, "ready"); // no worker here: it is sent all the same, and said so
       this.next();
     });
+  }
+
+  marked(entry, mark) {
+    entry.mark = mark;
+    if (entry.intake && !OVER.has(entry.state)) this.memory.keep(entry);
   }
 
   /** Asks about the digests that came in within a moment, together. */
@@ -143,101 +163,86 @@ class Uploader {
     }, 150);
   }
 
+  /** Sends everything, under the description that stands on the page. */
   async start() {
     if (this.describing) return;
     this.find("[data-problem]").hidden = true;
+    const ran = this.running;
     this.running = false; // nothing leaves before the archive has said yes to the description
     this.describing = true;
     this.totals();
-    const described = await this.describe();
+    const intake = await describe(this);
     this.describing = false;
-    this.running = described;
+    this.running = ran || Boolean(intake);
+    this.intake = intake;
     this.totals();
-    if (!described) return;
-    for (const entry of this.entries) if (entry.state === "paused") this.state(entry, "ready");
+    if (intake) this.goOn();
+    else this.next();
+  }
+
+  /** Goes on with what was sent before or waits under a description that the archive has; nothing is described anew. */
+  goOn(only = null) {
+    if (this.entries.some((entry) => ["ready", "hashing"].includes(entry.state) && !entry.intake && !this.intake && only?.includes(entry))) {
+      this.start();
+      return;
+    }
+    this.running = true;
+    for (const entry of only ?? this.entries) if (entry.state === "paused") this.state(entry, "ready");
     this.announce(this.words.say("started"));
     this.next();
     this.totals();
   }
 
-  /** What the page says about all these files, sent once, and again only when it was changed. */
-  async describe() {
-    const form = document.getElementById(this.root.dataset.form);
-    const fields = {};
-    if (form) {
-      for (const [name, value] of new FormData(form)) {
-        if (name === "csrfmiddlewaretoken" || value instanceof File) continue;
-        fields[name] = name in fields ? [fields[name], value].flat() : value;
-      }
-    }
-    const text = JSON.stringify(fields);
-    if (this.intake && this.described === text) return true;
-    let answer;
-    try {
-      answer = await postJson(this.root.dataset.intakeUrl, fields);
-    } catch {
-      this.problem(this.words.say("failedNetwork"), {});
-      return false;
-    }
-    if (answer.data?.intake && answer.status < 300) {
-      this.intake = answer.data.intake;
-      this.described = text;
-      return true;
-    }
-    if (answer.status === 401) this.problem(this.words.say("failedAuth"), {});
-    else if (answer.status === 403 || answer.status === 404) this.problem(this.words.say("failedRefused"), {});
-    else this.problem(this.words.say("failedIntake"), answer.data?.errors ?? answer.data ?? {});
-    return false;
-  }
-
-  problem(title, errors) {
-    const box = this.find("[data-problem]");
-    box.querySelector("[data-problem-title]").textContent = title;
-    const list = box.querySelector("[data-problem-list]");
-    list.replaceChildren();
-    for (const [name, messages] of Object.entries(errors)) {
-      const field = document.getElementById(`id_${name}`);
-      const label = document.querySelector(`label[for="id_${CSS.escape(name)}"]`)?.firstChild?.textContent.trim();
-      const line = document.createElement("li");
-      if (field) {
-        field.setAttribute("aria-invalid", "true");
-        const link = document.createElement("a");
-        link.href = `#id_${name}`;
-        link.textContent = label || name;
-        line.append(link, ": ");
-      }
-      line.append([messages].flat().join(" "));
-      list.append(line);
-    }
-    box.hidden = false;
-    box.scrollIntoView({ block: "nearest" });
-  }
-
   next() {
     if (!this.running) return;
-    const on = this.entries.filter((entry) => ["sending", "finishing", "retrying"].includes(entry.state)).length;
-    for (const entry of this.entries.filter((one) => one.state === "ready").slice(0, AT_ONCE - on)) this.carry(entry);
-    if (this.entries.length && this.entries.every((entry) => OVER.has(entry.state))) this.finish();
+    for (const entry of this.entries) {
+      if (entry.state !== "ready" || entry.intake || !this.intake) continue;
+      Object.assign(entry, { intake: this.intake, since: Date.now() });
+      this.memory.keep(entry); // before the first byte, so that a reload knows what was to come
+    }
+    this.find("[data-no-memory]").hidden = this.memory.works;
+    const moving = this.entries.filter((entry) => MOVING.has(entry.state));
+    const line = moving.filter((entry) => entry.state !== "finishing").length;
+    const free = Math.min(AT_ONCE - line, BEHIND - moving.length);
+    if (free > 0) for (const entry of this.entries.filter((one) => one.state === "ready" && one.intake).slice(0, free)) this.carry(entry);
+    if (this.entries.length && this.entries.every((entry) => OVER.has(entry.state) || entry.state === "unfinished")) this.finish();
   }
 
   async carry(entry) {
-    entry.intake = this.intake;
     entry.abort = new AbortController();
+    entry.speed = new Speed();
+    const { signal } = entry.abort;
     this.state(entry, "sending", this.words.say("sending"));
-    const result = await send(this.root.dataset.uploadUrl, entry, {
-      signal: entry.abort.signal,
-      onProgress: (sent, all) => {
-        this.measure(sent - entry.sent);
-        entry.sent = sent;
-        if (entry.state === "retrying" && sent) this.state(entry, "sending", this.words.say("sending"));
-        if (all && entry.state === "sending") this.state(entry, "finishing", this.words.say("finishing"));
-        this.progress(entry);
+    if (entry.resumed) this.memory.keep(entry);
+    let result;
+    try {
+      this.tus ??= await library(this.root.dataset.tus);
+    } catch {
+      result = { failed: "failedNetwork" }; // the page was loaded, the library was not: the line broke between
+    }
+    result ??= await send(this.tus, this.where, entry, {
+      signal,
+      onSent: (bytes) => {
+        entry.speed.add(bytes - entry.sent);
+        this.speed.add(bytes - entry.sent);
+        entry.sent = Math.max(entry.sent, bytes);
+        if (entry.state === "retrying") this.state(entry, "sending", this.words.say("sending"));
+        if (bytes === entry.size && entry.state === "sending") this.finishing(entry);
+        this.draw(entry);
       },
-      onWait: (seconds) => this.state(entry, "retrying", navigator.onLine ? this.words.say("retrying", this.words.time(seconds)) : this.words.say("offline")),
+      onHeld: (bytes) => {
+        entry.sent = bytes; // what left and did not arrive leaves again
+        if (bytes === entry.size && entry.state !== "finishing") this.finishing(entry);
+        this.draw(entry);
+      },
+      onUrl: () => this.memory.keep(entry),
+      onWait: (seconds, network) => this.state(entry, "retrying", network && !navigator.onLine ? this.words.say("offline") : this.words.say("retrying", this.words.time(seconds))),
     });
-    if (result.aborted) return;
+    if (signal.aborted) return;
     if (result.failed) {
       const sentence = this.words.say(result.failed, result.status ?? "");
+      entry.spent = result.over;
+      if (result.over) this.memory.forget(entry.key);
       this.state(entry, "failed", result.detail ? `${result.detail} ${sentence}` : sentence);
       this.announce(`${entry.path}: ${sentence}`);
     } else await this.compare(entry, result.ok);
@@ -245,9 +250,15 @@ class Uploader {
     this.next();
   }
 
+  finishing(entry) {
+    this.state(entry, "finishing", this.words.say("finishing"));
+    this.next(); // the line is free for another file
+  }
+
   async compare(entry, answer) {
-    entry.sent = entry.file.size;
+    entry.sent = entry.size;
     entry.answer = answer;
+    this.memory.forget(entry.key);
     try {
       entry.digest ??= await entry.hashing.promise;
     } catch {
@@ -257,7 +268,7 @@ class Uploader {
     }
     if (entry.digest.sha256 !== answer.sha256) {
       this.state(entry, "mismatch", this.words.say("mismatch"), answer);
-      this.problem(`${entry.path}: ${this.words.say("mismatch")}`, {});
+      problem(this, `${entry.path}: ${this.words.say("mismatch")}`, {});
       return;
     }
     if (answer.duplicate_of) this.state(entry, "duplicate", this.words.say("heldDuplicate"), known(answer.duplicate_of));
@@ -267,96 +278,88 @@ class Uploader {
 
   state(entry, state, text = "", link = null) {
     entry.state = state;
-    entry.row.dataset.state = state;
-    const shown = entry.row.querySelector(".queue__state");
-    const size = entry.file ? ` · ${this.words.size(entry.file.size)}` : "";
-    shown.textContent = text || this.words.say(state === "hashing" ? "hashing" : state === "paused" ? "paused" : "waiting");
-    if (link?.accession) {
-      const anchor = document.createElement("a");
-      anchor.href = link.url ?? "#";
-      anchor.textContent = link.accession;
-      shown.append(" ", anchor);
-    }
-    shown.append(size);
-    const show = (act, on) => { entry.row.querySelector(`[data-act=${act}]`).hidden = !on; };
-    show("cancel", !OVER.has(state) && state !== "asking");
-    show("retry", (state === "failed" || state === "mismatch") && entry.file);
-    show("anyway", state === "asking");
-    show("skip", state === "asking");
-    this.progress(entry);
+    entry.row.draw(entry, text, link);
+    this.draw(entry);
   }
 
-  progress(entry) {
-    const bar = entry.row.querySelector("progress");
-    bar.hidden = !["sending", "finishing", "retrying"].includes(entry.state);
-    bar.setAttribute("aria-label", entry.path);
-    if (entry.state === "finishing") bar.removeAttribute("value");
-    else bar.value = entry.file?.size ? entry.sent / entry.file.size : 0;
+  draw(entry) {
+    (this.stale ??= new Set()).add(entry);
     this.drawn ??= requestAnimationFrame(() => {
       this.drawn = null;
+      for (const one of this.stale) one.row.progress(one);
+      this.stale.clear();
       this.totals();
     });
   }
 
-  measure(bytes) {
-    const now = performance.now();
-    this.since ??= now;
-    this.moved = (this.moved ?? 0) + Math.max(0, bytes);
-    const seconds = (now - this.since) / 1000;
-    if (seconds < 1) return;
-    const rate = this.moved / seconds;
-    this.speed = this.speed ? this.speed * 0.7 + rate * 0.3 : rate;
-    this.since = now;
-    this.moved = 0;
-  }
-
   totals() {
-    const real = this.entries.filter((entry) => entry.file && !["cancelled", "skipped"].includes(entry.state));
-    const size = real.reduce((sum, entry) => sum + entry.file.size, 0);
-    const done = real.reduce((sum, entry) => sum + (entry.answer ? entry.file.size : entry.state === "failed" ? 0 : entry.sent), 0);
+    const real = this.entries.filter((entry) => entry.size !== undefined && !["cancelled", "skipped"].includes(entry.state));
+    const size = real.reduce((sum, entry) => sum + entry.size, 0);
+    const done = real.reduce((sum, entry) => sum + entry.sent, 0);
     this.find("[data-total-title]").textContent = this.words.say("files", this.entries.length);
     this.find("[data-total-text]").textContent = `${this.words.size(done)} / ${this.words.size(size)}`;
     this.find("[data-total] progress").value = size ? done / size : 0;
-    const busy = this.busy();
-    const speed = busy && this.speed ? [this.words.say("speed", this.words.size(this.speed)), this.words.say("left", this.words.time((size - done) / this.speed))] : [];
-    this.find("[data-total-speed]").textContent = speed.join(" · ");
-    this.find("[data-send]").hidden = this.running || this.describing || !this.entries.some((entry) => ["ready", "hashing"].includes(entry.state));
-    this.find("[data-pause]").hidden = !this.running || !busy;
-    this.find("[data-resume]").hidden = this.running || !this.entries.some((entry) => entry.state === "paused");
+    const busy = this.some(...MOVING);
+    this.find("[data-total-speed]").textContent = busy ? this.speed.words(this.words, size - done).join(" · ") : "";
+    this.find("[data-send]").hidden = this.describing || !this.entries.some((entry) => ["ready", "hashing"].includes(entry.state) && !entry.intake && !(this.running && this.intake));
+    this.find("[data-pause]").hidden = !this.running || !this.some("sending", "retrying");
+    this.find("[data-resume]").hidden = this.running ? !this.some("paused") : !this.entries.some((entry) => entry.state === "paused" || (entry.state === "ready" && entry.intake));
     this.find("[data-retry-all]").hidden = busy || !this.entries.some((entry) => entry.state === "failed" && entry.file);
+    this.find("[data-cancel-all]").hidden = this.entries.filter((entry) => !OVER.has(entry.state) && entry.state !== "finishing").length < 2;
     this.find("[data-clear]").hidden = !this.entries.some((entry) => OVER.has(entry.state));
+    this.find("[data-recalled]").hidden = !this.some("unfinished");
   }
 
-  pause() {
+  pause(entry) {
+    if (!["sending", "retrying"].includes(entry.state)) return;
+    entry.abort.abort();
+    this.state(entry, "paused");
+    this.next();
+    this.totals();
+  }
+
+  pauseAll() {
     this.running = false;
-    for (const entry of this.entries) {
-      if (["sending", "retrying"].includes(entry.state)) {
-        entry.abort.abort();
-        entry.sent = 0;
-        this.state(entry, "paused");
-      }
-    }
+    for (const entry of this.entries) this.pause(entry);
     this.totals();
   }
 
   again(entry) {
-    // What arrived differed: this is another reception, under another key. Otherwise the same one, tried again.
-    if (entry.state === "mismatch") entry.key = uuid();
-    entry.sent = 0;
+    // What arrived differed, or the archive has done with this upload: this is another one, under another key.
+    if (entry.state === "mismatch" || entry.spent) {
+      this.memory.forget(entry.key);
+      Object.assign(entry, { key: uuid(), url: undefined, resumed: false, spent: false, answer: null, kept: null, mark: undefined, sent: 0 });
+    }
+    if (entry.intake && entry.intake !== this.intake && !entry.url) entry.intake = null; // described anew with the others
     this.hash(entry); // the file is read anew: it may have changed
   }
 
-  cancel(entry) {
+  /** Stops a file for good and has the archive drop what came of it. */
+  async cancel(entry) {
     entry.abort?.abort();
     entry.hashing?.cancel();
     entry.sent = 0;
-    this.state(entry, "cancelled", this.words.say("cancelled"));
+    this.state(entry, "cancelled", this.words.say(entry.url ? "cancelling" : "cancelled"));
+    this.memory.forget(entry.key);
+    this.next();
+    if (entry.url) this.state(entry, "cancelled", this.words.say((await terminate(entry.url)) ? "cancelled" : "cancelledHere"));
     this.totals();
+  }
+
+  cancelAll() {
+    this.running = false;
+    for (const entry of this.entries) if (!OVER.has(entry.state) && entry.state !== "finishing") this.cancel(entry);
+    this.running = this.some(...MOVING);
+  }
+
+  skip(entry) {
+    this.memory.forget(entry.key);
+    this.state(entry, "skipped", this.words.say("skipped"), entry.known);
     this.next();
   }
 
   clear() {
-    for (const entry of this.entries) if (OVER.has(entry.state)) entry.row.remove();
+    for (const entry of this.entries) if (OVER.has(entry.state)) entry.row.node.remove();
     this.entries = this.entries.filter((entry) => !OVER.has(entry.state));
     this.find("[data-queue]").hidden = !this.entries.length;
     this.totals();
@@ -364,23 +367,7 @@ class Uploader {
 
   receipt(entry) {
     this.find("[data-receipts]").hidden = false;
-    const row = this.find("template[data-row]").content.firstElementChild.cloneNode(true);
-    row.dataset.state = "held";
-    row.querySelector(".queue__actions").replaceChildren();
-    row.querySelector("progress").remove();
-    row.querySelector(".queue__name bdi").textContent = entry.path;
-    const link = document.createElement("a");
-    link.href = entry.answer.url;
-    link.textContent = entry.answer.accession;
-    row.querySelector(".queue__state").append(link);
-    if (entry.answer.receipt_url) {
-      const receipt = document.createElement("a");
-      receipt.href = entry.answer.receipt_url;
-      receipt.target = "_blank"; // what is still being sent goes on here
-      receipt.textContent = this.words.say("receipt");
-      row.querySelector(".queue__actions").append(receipt);
-    }
-    this.find("[data-receipt-list]").append(row);
+    this.find("[data-receipt-list]").append(entry.row.receipt(entry.answer));
   }
 
   finish() {
