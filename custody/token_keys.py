@@ -65,7 +65,10 @@ class TokenKey:
                 raise KeyProblem(f"{DOES_NOT_OPEN}; the token says {type(problem).__name__}") from None
 
     def _handle(self) -> Any:
-        if self._held is None or self._held[0] != os.getpid():
+        if self._held is not None and self._held[0] != os.getpid():
+            _parents.append(self._held)  # freed, it would close the session of its number, which is another one now
+            self._held = None
+        if self._held is None:
             session = open_session(self._token)
             self._held = os.getpid(), _key_in(session, self.id, self._token)
         return self._held[1]
@@ -117,6 +120,7 @@ def destroy_token_key(token: Token, id: bytes) -> None:
 
 _turn = threading.RLock()
 _initialised_in: int | None = None
+_parents: list[Any] = []  # handles of the process this one was forked from
 _refused: dict[str, int] = {}  # {token: when the PIN file was written whose PIN it refused}
 
 

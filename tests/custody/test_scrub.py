@@ -183,11 +183,11 @@ def test_damaged_progress_means_that_it_begins_anew() -> None:
 def test_without_the_archives_key_it_still_derives_the_whole_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     """On another host the signer has no key to the values, and makes none."""
     signed_ledger(3)
-    monkeypatch.setattr(settings, "SANAD_KEYS", settings.SANAD_KEYS / "elsewhere")
+    monkeypatch.setattr(settings, "SANAD_KEY_FOLDER", settings.SANAD_KEYS / "elsewhere")
     call_command("signer", once=True)
     assert not scrub.due(datetime.now(UTC), scrub.VALUES)
     assert scrub.last_result(scrub.VALUES) is None
-    assert not settings.SANAD_KEYS.exists()
+    assert not settings.SANAD_KEY_FOLDER.exists()
     as_owner('UPDATE custody_entry SET leaf_hash = sha256(leaf_hash) WHERE "index" = 1')
     assert broken().where == "entry 1"
 
