@@ -355,6 +355,7 @@ class Broken(BytesIO):
         ("too large", 413, "too_large"),
         ("no room", 507, "no_room"),
         ("store lies", 507, "store"),
+        ("store silent", 503, "store"),
     ],
 )
 def test_a_file_that_does_not_arrive_whole_is_refused_in_words_and_leaves_nothing(
@@ -387,6 +388,8 @@ def test_a_file_that_does_not_arrive_whole_is_refused_in_words_and_leaves_nothin
         monkeypatch.setattr(os, "fsync", failing(OSError(28, "No space left on device")))
     elif case == "store lies":
         monkeypatch.setattr(store, "put", failing(store.StoreProblem("it gave back other bytes")))
+    elif case == "store silent":
+        monkeypatch.setattr(store, "put", failing(store.Unreachable("far does not answer")))
     response = sender.put(body, headers=headers, **meta)
     assert (response.status_code, response.json()["code"]) == (status, code)
     assert len(response.json()["detail"]) > 20
