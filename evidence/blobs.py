@@ -230,11 +230,12 @@ def read_back(received: Received) -> None:
     with store.open_address(received.address) as handle, Digest("sha256") as plain:
         try:
             stored = open_whole(handle, received.stored_size, received.key, received.blob_id, plain.update)
+            more = handle.read(1)
         except streams.StreamBroken as problem:
             raise store.StoreProblem(f"the store gave back other bytes than it was given: {problem}") from problem
         except OSError as problem:
             raise store.StoreProblem(f"the store could not read: {problem.strerror}") from problem
-        if handle.read(1) or stored != received.address:
+        if more or stored != received.address:
             raise store.StoreProblem("the store gave back other bytes than it was given")
         if plain.hexdigest() != received.sha256:
             raise store.StoreProblem("the stored bytes do not open to what was received")
@@ -278,8 +279,11 @@ def _staging(blob_id: uuid.UUID) -> Iterator[tuple[Path, int]]:
     try:
         yield path, descriptor
     finally:
-        os.close(descriptor)
-        path.unlink(missing_ok=True)
+        # What counts was flushed and is read back; what cannot be taken away is left to the reconciler.
+        with suppress(OSError):
+            os.close(descriptor)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def _arriving(chunks: Iterable[bytes]) -> Iterator[bytes]:

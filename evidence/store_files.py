@@ -71,7 +71,8 @@ class FileStore:
         try:
             yield handle
         finally:
-            handle.close()
+            with suppress(OSError):  # what was read is compared with its digest
+                handle.close()
 
     def stat(self, address: str) -> Held | None:
         try:
