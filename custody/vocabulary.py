@@ -26,8 +26,10 @@ class Type(models.TextChoices):
     PACKAGE = "information package creation", _("Bundle made")
     EXPORT = "exporting", _("Exported")
     DELETE = "deletion", _("Stored bytes deleted")
+    UNPACK = "unpacking", _("Came out of a container")
     # Ours: sanad/<term>.
     TAG = "sanad/tag", _("Linked to an incident")
+    IMPORT = "sanad/import", _("Descriptions imported")
     UNTAG = "sanad/untag", _("Link withdrawn")
     EXHIBIT = "sanad/exhibit", _("Made an exhibit")
     REVIEW = "sanad/review", _("Reviewed")
@@ -89,6 +91,7 @@ _PREMIS_CODES = {
     "information package creation": "ipc",
     "exporting": "exp",
     "deletion": "del",
+    "unpacking": "unp",
 }
 
 

@@ -29,6 +29,7 @@ from evidence.guard import require_unnamed
 from evidence.models import Item
 from incidents.actions import assess, fill, tag_item
 from incidents.description import ASSESSED, assessed
+from incidents.members import OutOf, record_member
 from incidents.models import Incident, Intake, Link
 from incidents.state import require_not_closed
 
@@ -110,12 +111,14 @@ def accept(
     original_name: str,
     idempotency_key: UUID | None,
     file_time: datetime | None = None,
+    out_of: OutOf | None = None,
 ) -> Item:
     """Record received bytes as an item that is linked to the intake's incident: both, or neither.
 
     The same key again gives the item of the first time, linked once; NotNow when that item is no longer, or never was,
     linked to this incident. `file_time` is what the sender's file system claims; it is kept with the reception and
-    makes no date of the item. Whatever is raised, the bytes are dropped.
+    makes no date of the item. `out_of` is the container it came out of, recorded in the same act. Whatever is raised,
+    the bytes are dropped.
     """
     announced = opened(intake)
     purpose = f"file time on the sender's device: {file_time.isoformat(timespec='seconds')}" if file_time else ""
@@ -135,6 +138,8 @@ def accept(
             require_intake(by, at, intake.pk)  # again: an erasure that emptied it meanwhile had the counter until now
             if item.blob_id == received.blob_id:
                 tag_item(by=by, at=at, item=item, incident=intake.incident, **announced.assessment)
+                if out_of is not None:
+                    record_member(by=by, at=at, item=item, out_of=out_of)
             else:
                 _require_linked(by, item, intake)
             return item

@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from accounts.models import Compartment, Role, User
 from evidence import blobs
-from incidents import actions, claims, uploads
-from incidents.models import Claim, Incident, Intake, Link
+from incidents import actions, claims, members, uploads
+from incidents.models import Claim, Incident, Intake, Link, Member
 from tests import factories
 from tests.architecture.makers import action_of, instance_of, url_argument
 
@@ -37,6 +37,23 @@ def intake_of(compartment: Compartment, person: User) -> Intake:
     Intake.objects.filter(pk=intake.pk).update(by=person)
     intake.refresh_from_db()
     return intake
+
+
+@instance_of(Member)
+def member_there(compartment: Compartment, person: User) -> Member:
+    container, item = factories.make_item(compartment), factories.make_item(compartment)
+    by = factories.make_user(Role.INVESTIGATOR, compartment)
+    out_of = members.OutOf(container, "inner/frame.jpg")
+    return members.record_member(by=by, at=timezone.now(), item=item, out_of=out_of)
+
+
+@action_of(members.record_member)
+def coming_out() -> Callable[[], Any]:
+    compartment = factories.make_compartment()
+    container, item = factories.make_item(compartment), factories.make_item(compartment)
+    by = factories.make_user(Role.INVESTIGATOR, compartment)
+    out_of = members.OutOf(container, "inner/frame.jpg")
+    return lambda: members.record_member(by=by, at=timezone.now(), item=item, out_of=out_of)
 
 
 @url_argument("incident_id")
