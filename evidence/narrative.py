@@ -64,6 +64,13 @@ def _sentence(line: StoryLine, readable: bool) -> str:
     if line.type == Type.UNPACK:
         names = {"member": obj.get("accession"), "container": _mapping(line.fields.get("container")).get("accession")}
         return _("%(member)s came out of %(container)s.") % {name: said or NOTHING for name, said in names.items()}
+    if line.type == Type.IMPORT:
+        described = line.fields.get("described")
+        count = len(described) if isinstance(described, list) else 0
+        words = ngettext(
+            "The table %(table)s described %(count)s item.", "The table %(table)s described %(count)s items.", count
+        )
+        return words % {"table": obj.get("accession", NOTHING), "count": count}
     if line.type == Type.VIEW:
         what = {
             "record": _("The page of the item was opened."),

@@ -34,6 +34,7 @@ from incidents.serializers import (
     ViolationCategorySerializer,
     WithdrawnSerializer,
 )
+from incidents.table_api import DescriptionsView
 from incidents.upload_api import DuplicatesView, IntakesView, UploadedView, UploadsView
 
 UUID_REGEX = "[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
@@ -229,6 +230,7 @@ router_entries: list[tuple[str, type[ViewSetMixin], str]] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("incidents/<uuid:incident_id>/intakes/", IntakesView.as_view(), name="incident-intakes"),
     path("incidents/<uuid:incident_id>/duplicates/", DuplicatesView.as_view(), name="incident-duplicates"),
+    path("incidents/<uuid:incident_id>/descriptions/", DescriptionsView.as_view(), name="incident-descriptions"),
     path("uploads/", UploadsView.as_view(), name="uploads"),
     path("uploads/<uuid:key>/", UploadedView.as_view(), name="uploaded"),
 ]

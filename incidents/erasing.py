@@ -122,6 +122,14 @@ def beyond(user: Any, items: Sequence[Item]) -> Iterator[str]:
             "It is linked to %(count)s incidents. What their narratives say of it stays until somebody rewrites them.",
             linked,
         ) % {"count": linked}
+    about = EventSubject.objects.filter(kind="item", subject_id__in=[item.id for item in items])
+    tables = Event.objects.filter(type=Type.IMPORT, id__in=about.values("event_id")).count()
+    if tables:
+        yield ngettext(
+            "%(count)s table that described it is an item of its own and stays until it is erased too.",
+            "%(count)s tables that described it are items of their own and stay until they are erased too.",
+            tables,
+        ) % {"count": tables}
 
 
 PART = Part(

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.models import Compartment, Role, User
 from evidence import blobs
-from incidents import actions, claims, members, uploads
+from incidents import actions, claims, members, tables, uploads
 from incidents.models import Claim, Incident, Intake, Link, Member
 from tests import factories
 from tests.architecture.makers import action_of, instance_of, url_argument
@@ -54,6 +54,23 @@ def coming_out() -> Callable[[], Any]:
     by = factories.make_user(Role.INVESTIGATOR, compartment)
     out_of = members.OutOf(container, "inner/frame.jpg")
     return lambda: members.record_member(by=by, at=timezone.now(), item=item, out_of=out_of)
+
+
+@action_of(tables.rehearse_table)
+def rehearsing() -> Callable[[], Any]:
+    incident = factories.make_incident()
+    by = incident.opened_by
+    return lambda: tables.rehearse_table(by=by, at=timezone.now(), incident=incident, data=b"accession,title\r\n")
+
+
+@action_of(tables.import_table)
+def importing() -> Callable[[], Any]:
+    incident = factories.make_incident()
+    item = factories.make_item(incident.compartment)
+    received = blobs.receive([f"accession,title\r\n{item.accession},A square\r\n".encode()])
+    return lambda: tables.import_table(
+        by=incident.opened_by, at=timezone.now(), incident=incident, received=received, original_name="table.csv"
+    )
 
 
 @url_argument("incident_id")
