@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Role
@@ -268,3 +269,18 @@ def test_the_path_inside_is_sealed_under_the_members_own_key(zipped: Path, incid
     one.refresh_from_db()
     with pytest.raises(SealBroken):
         _ = one.path
+
+
+def test_the_pages_of_container_and_member_lead_to_each_other(zipped: Path, incident: Incident) -> None:
+    ingest(zipped, incident, unpack=True)
+    container = Item.objects.filter(members__isnull=False).distinct().get()
+    member = Member.objects.filter(container=container).select_related("item")[0]
+    client = factories.signed_in(incident.opened_by)
+    page = client.get(reverse("evidence:item", args=[container.accession])).content.decode()
+    assert member.path in page
+    assert member.item.accession in page
+    page = client.get(reverse("evidence:item", args=[member.item.accession])).content.decode()
+    assert container.accession in page
+    auditor = factories.signed_in(factories.make_user(Role.AUDITOR, incident.compartment))
+    page = auditor.get(reverse("evidence:item", args=[member.item.accession])).content.decode()
+    assert member.path not in page
