@@ -36,7 +36,7 @@ def items(incident: Incident) -> list[Item]:
 
 def brought(incident: Incident, text: str | bytes, **options: Any) -> tables.Outcome:
     data = text if isinstance(text, bytes) else text.encode()
-    options = {"by": incident.opened_by, "at": timezone.now(), "original_name": "table.csv"} | options
+    options = {"by": incident.opened_by, "at": timezone.now(), "original_name": "table.csv", **options}
     return tables.import_table(incident=incident, received=blobs.receive([data]), **options)
 
 
