@@ -56,13 +56,6 @@ def coming_out() -> Callable[[], Any]:
     return lambda: members.record_member(by=by, at=timezone.now(), item=item, out_of=out_of)
 
 
-@action_of(tables.rehearse_table)
-def rehearsing() -> Callable[[], Any]:
-    incident = factories.make_incident()
-    by = incident.opened_by
-    return lambda: tables.rehearse_table(by=by, at=timezone.now(), incident=incident, data=b"accession,title\r\n")
-
-
 @action_of(tables.import_table)
 def importing() -> Callable[[], Any]:
     incident = factories.make_incident()
