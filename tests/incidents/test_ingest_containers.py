@@ -284,3 +284,17 @@ def test_the_pages_of_container_and_member_lead_to_each_other(zipped: Path, inci
     auditor = factories.signed_in(factories.make_user(Role.AUDITOR, incident.compartment))
     page = auditor.get(reverse("evidence:item", args=[member.item.accession])).content.decode()
     assert member.path not in page
+
+
+def test_a_web_archive_is_one_item_and_the_summary_says_what_it_says_of_itself(
+    test_data: Path, incident: Incident
+) -> None:
+    for path in sorted((test_data / "wacz").glob("*.wacz")):
+        code, summary = ingest(path, incident)
+        assert (code, [row["path"] for row in summary["ingested"]]) == (0, [path.name])
+        item = Item.objects.get(accession=summary["ingested"][0]["accession"])
+        assert bytes_of(item) == path.read_bytes()
+        if path.name.startswith("valid"):
+            (told,) = summary["web_archives"]
+            assert (told["path"], told["page_count"] >= 1, told["faults"]) == (path.name, True, [])
+    assert not Member.objects.exists()

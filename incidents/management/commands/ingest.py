@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -29,6 +30,7 @@ from incidents.models import Incident, Intake
 from incidents.shapes import ContainerProblem
 from incidents.state import require_not_closed
 from incidents.vocabulary import Stance
+from incidents.wacz import is_wacz, read_wacz
 from incidents.zipped import Zip
 
 SOME_FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -118,6 +120,7 @@ class Command(BaseCommand):
                 "already": run.already,
                 "skipped": run.skipped,
                 "failed": run.failed,
+                **({"web_archives": run.web_archives} if run.web_archives else {}),
                 **({"would": run.would} if run.would is not None else {}),
                 **({"receipts": run.receipts} if run.receipts is not None else {}),
             }
@@ -133,6 +136,12 @@ class Command(BaseCommand):
             new = sum(row["state"] == "new" for row in run.would)
             self.stderr.write(f"Nothing was kept: {new} would be ingested, {len(run.would) - new} are already there")
             return
+        for archive in run.web_archives:
+            said = f"a web archive of {archive['page_count']} pages, made {archive['created'] or 'at no stated time'}"
+            signed = "signed (not verified)" if archive["signature"] else "not signed"
+            self.stderr.write(f"{archive['path']}: {said}, {signed}")
+            for fault in archive["faults"]:
+                self.stderr.write(f"{archive['path']}: {fault}")
         if run.receipts is not None:
             words = f"{len(run.receipts['recorded'])} receipts recorded"
             pending = len(run.receipts["pending"])
@@ -155,6 +164,7 @@ class _Run:
         self.already: list[dict[str, Any]] = []
         self.skipped: list[dict[str, Any]] = []
         self.failed: list[dict[str, Any]] = []
+        self.web_archives: list[dict[str, Any]] = []
         self.would: list[dict[str, Any]] | None = None
         self.receipts: dict[str, list[str]] | None = None
 
@@ -204,14 +214,22 @@ class _Run:
         whole = batch.Part(name, entry.size, key, lambda: read(entry), moment(entry.mtime_ns / 1e9))
         waiting, container = self._waiting([whole], journal)
         taken = self._received(waiting)
-        if bag or unpack:
-            try:
+        try:
+            if taken:
+                self._look_at(taken[0][1], shown(name))
+            if bag or unpack:
                 taken += self._members(container or taken[0][1], key, journal, bag=bag, unpack=unpack)
-            except BaseException:
-                for _part, received in taken:
-                    blobs.discard(received)
-                raise
+        except BaseException:
+            for _part, received in taken:
+                blobs.discard(received)
+            raise
         self._record(taken, container, journal)
+
+    def _look_at(self, stored: blobs.Received, path: str) -> None:
+        """What a web archive says of itself, for the summary; of any other zip, and of one in disorder, nothing."""
+        with suppress(ContainerProblem), batch.zip_of(stored) as zipped:
+            if is_wacz(zipped):
+                self.web_archives.append({"path": path, **read_wacz(zipped).as_json()})
 
     def _members(
         self, stored: Item | blobs.Received, key: UUID, journal: Journal, *, bag: bool, unpack: bool
