@@ -56,6 +56,16 @@ def test_every_conformance_case_is_judged_as_the_suite_says(test_data: Path) -> 
     assert judged >= 25
 
 
+def test_a_path_that_is_listed_twice_is_refused_for_that_even_with_one_digest(test_data: Path, bag: Path) -> None:
+    for version in ("v0.97", "v1.0"):
+        for case in (test_data / "bagit" / version / "invalid").glob("same-filename-listed-twice-*"):
+            assert refused(case).endswith("data/README is listed twice.")
+    manifest = bag / "manifest-sha256.txt"
+    manifest.write_text(manifest.read_text() * 2)
+    retag(bag)
+    assert refused(bag).startswith("manifest-sha256.txt, line 3:")
+
+
 def test_nothing_is_accepted_that_the_other_implementation_refuses(test_data: Path) -> None:
     accepted = 0
     for _kind, case in cases(test_data):
