@@ -27,8 +27,10 @@ class Type(models.TextChoices):
     EXPORT = "exporting", _("Exported")
     DELETE = "deletion", _("Stored bytes deleted")
     REPLICATE = "replication", _("Copied to another store")
+    UNPACK = "unpacking", _("Came out of a container")
     # Ours: sanad/<term>.
     TAG = "sanad/tag", _("Linked to an incident")
+    IMPORT = "sanad/import", _("Descriptions imported")
     UNTAG = "sanad/untag", _("Link withdrawn")
     EXHIBIT = "sanad/exhibit", _("Made an exhibit")
     REVIEW = "sanad/review", _("Reviewed")
@@ -94,6 +96,7 @@ _PREMIS_CODES = {
     "exporting": "exp",
     "deletion": "del",
     "replication": "rep",
+    "unpacking": "unp",
 }
 
 

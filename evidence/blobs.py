@@ -204,6 +204,13 @@ def open_blob(blob: Blob) -> Iterator[reading.Reader]:
         yield reader
 
 
+@contextmanager
+def open_received(received: Received) -> Iterator[streams.Decryptor]:
+    """As open_blob, of bytes that no row names yet. Raises store.Missing, StreamBroken."""
+    with store.open_address(received.address) as handle:
+        yield streams.decrypt_file(handle, received.stored_size, received.key, associated_data(received.blob_id))
+
+
 def read_blob(blob: Blob, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
     """The plaintext bytes [start, stop) by segment, opening the store only when read."""
     with open_blob(blob) as decryptor:

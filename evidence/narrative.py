@@ -63,6 +63,16 @@ def _sentence(line: StoryLine, readable: bool) -> str:
         if first:
             return _("%(size)s arrived, the very bytes of %(first)s.") % {"size": size, "first": first}
         return _("%(size)s arrived; what was sent is what is held.") % {"size": size}
+    if line.type == Type.UNPACK:
+        names = {"member": obj.get("accession"), "container": _mapping(line.fields.get("container")).get("accession")}
+        return _("%(member)s came out of %(container)s.") % {name: said or NOTHING for name, said in names.items()}
+    if line.type == Type.IMPORT:
+        described = line.fields.get("described")
+        count = len(described) if isinstance(described, list) else 0
+        words = ngettext(
+            "The table %(table)s described %(count)s item.", "The table %(table)s described %(count)s items.", count
+        )
+        return words % {"table": obj.get("accession", NOTHING), "count": count}
     if line.type == Type.VIEW:
         what = {
             "record": _("The page of the item was opened."),
@@ -120,6 +130,8 @@ def _details(line: StoryLine, readable: bool) -> list[tuple[Any, Any]]:
     for name, label in (("accession", _("accession number")), ("sha256", "SHA-256"), ("sha512", "SHA-512")):
         if obj.get(name):
             rows.append((label, _mono(obj[name])))
+    if container := _mapping(line.fields.get("container")):
+        rows.append((_("digest of the container, SHA-256"), _mono(container.get("sha256", NOTHING))))
     before, after = _mapping(line.fields.get("from")), _mapping(line.fields.get("to"))
     if readable:
         for name in dict.fromkeys([*before, *after]):

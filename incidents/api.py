@@ -34,6 +34,7 @@ from incidents.serializers import (
     ViolationCategorySerializer,
     WithdrawnSerializer,
 )
+from incidents.table_api import DescriptionsView
 from incidents.tus_api import TusUploadsView, TusUploadView
 from incidents.upload_api import DuplicatesView, IntakesView, UploadedView, UploadsView
 
@@ -230,6 +231,7 @@ router_entries: list[tuple[str, type[ViewSetMixin], str]] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("incidents/<uuid:incident_id>/intakes/", IntakesView.as_view(), name="incident-intakes"),
     path("incidents/<uuid:incident_id>/duplicates/", DuplicatesView.as_view(), name="incident-duplicates"),
+    path("incidents/<uuid:incident_id>/descriptions/", DescriptionsView.as_view(), name="incident-descriptions"),
     path("uploads/", UploadsView.as_view(), name="uploads"),
     path("uploads/tus/", TusUploadsView.as_view(), name="tus-uploads"),
     path("uploads/tus/<uuid:upload_id>/", TusUploadView.as_view(), name="tus-upload"),

@@ -63,6 +63,16 @@ def declared(request: HttpRequest) -> Declared:
     )
 
 
+def table_declared(request: HttpRequest) -> tuple[UUID | None, str]:
+    """Key and name of a table that is the body. Raises ValidationError naming the header, ReceptionRefused (415)."""
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        raise ReceptionRefused(
+            _("Send the file as it is: a compressed body would not be the evidentiary copy."), "encoded", 415
+        )
+    name = _name(request.headers.get("Upload-Filename", "")) or "table.csv"
+    return _uuid(request.headers.get("Idempotency-Key", ""), "Idempotency-Key"), name
+
+
 def chunks(request: HttpRequest) -> Iterator[bytes]:
     """The body in reads of 1 MiB. Raises ReceptionRefused when the line breaks."""
     while True:

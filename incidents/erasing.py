@@ -7,9 +7,11 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Q
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.models import User
@@ -21,7 +23,7 @@ from custody.vocabulary import Type
 from evidence.description import TEXTS
 from evidence.erasure_parts import Part, Taken
 from evidence.models import Item
-from incidents.models import Intake, Link, Upload
+from incidents.models import Intake, Link, Member, Upload
 from incidents.uploads import INTAKE_LIFE, opened
 
 WITHDRAWN = "erased"
@@ -36,7 +38,8 @@ def destroy(items: Sequence[Item], by: User, at: datetime) -> Taken:
     incidents = set(links.values_list("incident_id", flat=True))
     links.update(reasons="", withdrawn_reason="", source_reliability="", information_credibility=None)
     links.filter(withdrawn_at__isnull=True).update(withdrawn_by=by, withdrawn_at=at, withdrawn_reason=WITHDRAWN)
-    taken = Taken()
+    taken = Taken(values=_said_of_containers(items))
+    Member.objects.filter(item__in=items).update(sealed_path=b"")
     for item in items:
         before = Q(created_at__lte=item.received_at, created_at__gt=item.received_at - INTAKE_LIFE)
         slow = Q(pk__in=Upload.objects.filter(item=item).values("intake"))  # a file may arrive for longer than that
@@ -93,6 +96,24 @@ def _names(line: bytes, accessions: Collection[str]) -> bool:
     return isinstance(entry, dict) and entry.get("accession") in accessions
 
 
+def objections(items: Sequence[Item], at: datetime) -> Iterator[str]:
+    """What is inside a container that stays would be erased in appearance only."""
+    held = Member.objects.filter(item__in=items, container__erased_at__isnull=True).exclude(container__in=items)
+    for accession in held.order_by("container__accession").values_list("container__accession", flat=True).distinct():
+        yield _("It came out of %(container)s, which holds the same bytes: that one is erased first.") % {
+            "container": accession
+        }
+
+
+def _said_of_containers(items: Sequence[Item]) -> dict[UUID, Collection[str]]:
+    """Digest and accession number of a container, as recorded with each of its members under the member's own key."""
+    members = Member.objects.filter(container__in=items).exclude(item__in=items).values("item_id")
+    about = EventSubject.objects.filter(kind="item", subject_id__in=members).values("event_id")
+    events = Event.objects.filter(type=Type.UNPACK, id__in=about)
+    mine = EventSubject.objects.filter(kind="item", subject_id__in=[item.id for item in items]).values("event_id")
+    return {event_id: ["container"] for event_id in events.filter(id__in=mine).values_list("id", flat=True)}
+
+
 def beyond(user: Any, items: Sequence[Item]) -> Iterator[str]:
     """People wrote narratives after seeing the item: those are theirs to correct."""
     linked = Link.objects.filter(item__in=items, withdrawn_at__isnull=True).values("incident_id").distinct().count()
@@ -102,11 +123,20 @@ def beyond(user: Any, items: Sequence[Item]) -> Iterator[str]:
             "It is linked to %(count)s incidents. What their narratives say of it stays until somebody rewrites them.",
             linked,
         ) % {"count": linked}
+    about = EventSubject.objects.filter(kind="item", subject_id__in=[item.id for item in items])
+    tables = Event.objects.filter(type=Type.IMPORT, id__in=about.values("event_id")).count()
+    if tables:
+        yield ngettext(
+            "%(count)s table that described it is an item of its own and stays until it is erased too.",
+            "%(count)s tables that described it are items of their own and stay until they are erased too.",
+            tables,
+        ) % {"count": tables}
 
 
 PART = Part(
+    objections=objections,
     beyond=beyond,
     destroy=destroy,
     afterwards=afterwards,
-    tables=("incidents_link", "incidents_intake", "incidents_upload", "incidents_uploadpart"),
+    tables=("incidents_link", "incidents_intake", "incidents_member", "incidents_upload", "incidents_uploadpart"),
 )

@@ -89,6 +89,15 @@ def _walk(folder: str, inside: str, depth: int) -> Iterator[Found | Skipped]:
             yield Skipped(shown(relative), _("neither a file nor a folder"))
 
 
+def found_file(path: str) -> Found:
+    """One file by itself. Raises FolderProblem."""
+    try:
+        info = Path(path).lstat()
+    except OSError as problem:
+        raise FolderProblem(_("The folder cannot be read: %(why)s") % {"why": problem.strerror}) from None
+    return Found(path, shown(Path(path).name), info.st_size, info.st_mtime_ns)
+
+
 def shown(path: str) -> str:
     """A path that no terminal can misread: bytes that are no UTF-8 as %XX, what cannot be printed as \\x.."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name_of(os.fsencode(path)))

@@ -11,6 +11,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Compartment
+from custody import seal
 from evidence.models import Item, Located
 from evidence.search import Normalised
 from evidence.vocabulary import DateBasis
@@ -330,3 +331,22 @@ class UploadPart(models.Model):
 
     def __str__(self) -> str:
         return f"{self.start}-{self.stop}"
+
+
+class Member(models.Model):
+    """An item that came out of another one: a zip, or a bag in a folder, for which its best manifest stands."""
+
+    item = models.OneToOneField(Item, models.PROTECT, primary_key=True, related_name="came_out_of")
+    container = models.ForeignKey(Item, models.PROTECT, related_name="members")
+    sealed_path = models.BinaryField(help_text="the path inside, sealed under the item's key; empty once erased")
+
+    class Meta:
+        ordering = ["container", "item__accession"]
+
+    def __str__(self) -> str:
+        return f"{self.item_id} of {self.container_id}"
+
+    @property
+    def path(self) -> str:
+        """The path inside the container: as protected as an original name. Raises custody.seal.SealBroken."""
+        return seal.unseal(self.item_id, "member_path", bytes(self.sealed_path)).decode()

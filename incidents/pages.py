@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -11,10 +11,12 @@ from accounts import navigation, panels
 from accounts.panels import Panel
 from accounts.permissions import allowed, anywhere, can, compartments, permitted
 from evidence.models import Item
-from incidents.models import Incident, Link
+from evidence.text import spelled
+from incidents.models import Incident, Link, Member
 from incidents.vocabulary import Status
 
 MOST = 5  # rows in a card
+MOST_MEMBERS = 100
 
 
 def home_card(user: Any, obj: Any, request: HttpRequest) -> Panel | None:
@@ -57,9 +59,27 @@ def item_panel(user: Any, item: Item, request: HttpRequest) -> Panel | None:
     return Panel("incidents/panels/item.html", context, title=_("Incidents"), order=40)
 
 
+def container_panel(user: Any, item: Item, request: HttpRequest) -> Panel | None:
+    """What an item came out of, and what came out of it."""
+    members = permitted(user, "member.view", Member.objects.filter(Q(item=item) | Q(container=item)))
+    rows = members.select_related("item", "container").order_by("item__accession")
+    came, inside = rows.filter(item=item).first(), rows.filter(container=item)
+    count = inside.count()
+    if not can(user, "item.view_content", item) or not (came or count):
+        return None
+    context = {
+        "came": came and {"accession": came.container.accession, "path": spelled(came.path)},
+        "inside": [(member.item.accession, spelled(member.path)) for member in inside[:MOST_MEMBERS]],
+        "count": count,
+        "more": max(0, count - MOST_MEMBERS),
+    }
+    return Panel("incidents/panels/container.html", context, title=_("Container"), order=45)
+
+
 def register() -> None:
     navigation.register(
         navigation.NavItem(gettext_lazy("Incidents"), "incidents:list", "incident.view", 10, icon="incident", key="i")
     )
     panels.register("home", home_card)
     panels.register("item", item_panel)
+    panels.register("item", container_panel)

@@ -1,10 +1,12 @@
 """Who may do what with incidents, links, claims and intakes. An auditor sees none of them: titles are content."""
 
+from typing import Any
+
 from django.db.models import Q
 
 from accounts.models import Role
 from accounts.permissions import rule
-from incidents.models import Claim, Incident, Intake, Link, Upload
+from incidents.models import Claim, Incident, Intake, Link, Member, Upload
 
 SEES_INCIDENTS = [Role.INVESTIGATOR, Role.ARCHIVIST, Role.LEGAL_REVIEWER, Role.PROTECTION_OFFICER]
 RECEIVES = [Role.INVESTIGATOR, Role.ARCHIVIST]
@@ -27,3 +29,11 @@ rule("claim.withdraw", Claim, roles=[Role.INVESTIGATOR], path="incident__compart
 # One's own, as long as one still receives items there.
 rule("intake.view", Intake, roles=RECEIVES, where=lambda user: Q(by=user))
 rule("upload.view", Upload, roles=RECEIVES, path="intake__compartment", where=lambda user: Q(by=user))
+
+
+def _stands(user: Any) -> Q:
+    return Q(item__erased_at__isnull=True)
+
+
+# What came out of what, with the path inside, which is as protected as an original name.
+rule("member.view", Member, roles=SEES_INCIDENTS, path="item__compartment", where=_stands)

@@ -30,6 +30,7 @@ from evidence.guard import require_unnamed
 from evidence.models import Item
 from incidents.actions import assess, fill, tag_item
 from incidents.description import ASSESSED, assessed
+from incidents.members import OutOf, record_member
 from incidents.models import Incident, Intake, Link
 from incidents.state import require_not_closed
 
@@ -112,12 +113,14 @@ def accept(
     original_name: str,
     idempotency_key: UUID | None,
     file_time: datetime | None = None,
+    out_of: OutOf | None = None,
 ) -> Item:
     """Record received bytes as an item that is linked to the intake's incident: both, or neither.
 
     The same key again gives the item of the first time, linked once; NotNow when that item is no longer, or never was,
     linked to this incident. `file_time` is what the sender's file system claims; it is kept with the reception and
-    makes no date of the item. Whatever is raised, the bytes are dropped.
+    makes no date of the item. `out_of` is the container it came out of, recorded in the same act. Whatever is raised,
+    the bytes are dropped.
     """
     try:
         with acting():
@@ -129,6 +132,7 @@ def accept(
                 original_name=original_name,
                 idempotency_key=idempotency_key,
                 file_time=file_time,
+                out_of=out_of,
             )
     except IntegrityError:
         blobs.discard(received)
@@ -147,6 +151,7 @@ def record_received(
     original_name: str,
     idempotency_key: UUID | None,
     file_time: datetime | None,
+    out_of: OutOf | None = None,
     began: datetime | None = None,
 ) -> Item:
     """As `accept`, inside the caller's act; whatever is raised, the bytes stand as they stood.
@@ -168,6 +173,8 @@ def record_received(
     require_intake(by, began or at, intake.pk)  # again: an erasure that emptied it meanwhile had the counter until now
     if item.blob_id == received.blob_id:
         tag_item(by=by, at=at, item=item, incident=intake.incident, **announced.assessment)
+        if out_of is not None:
+            record_member(by=by, at=at, item=item, out_of=out_of)
     else:
         _require_linked(by, item, intake)
     return item

@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from accounts.models import Compartment, Role, User
 from evidence import blobs
-from incidents import actions, claims, resumable, uploads
-from incidents.models import Claim, Incident, Intake, Link, Upload
+from incidents import actions, claims, members, resumable, tables, uploads
+from incidents.models import Claim, Incident, Intake, Link, Member, Upload
 from tests import factories
 from tests.architecture.makers import action_of, instance_of, url_argument
 
@@ -55,6 +55,33 @@ def upload_of(compartment: Compartment, person: User) -> Upload:
 @url_argument("upload_id")
 def upload_id(compartment: Compartment, person: User) -> Any:
     return upload_of(compartment, person).pk
+
+
+@instance_of(Member)
+def member_there(compartment: Compartment, person: User) -> Member:
+    container, item = factories.make_item(compartment), factories.make_item(compartment)
+    by = factories.make_user(Role.INVESTIGATOR, compartment)
+    out_of = members.OutOf(container, "inner/frame.jpg")
+    return members.record_member(by=by, at=timezone.now(), item=item, out_of=out_of)
+
+
+@action_of(members.record_member)
+def coming_out() -> Callable[[], Any]:
+    compartment = factories.make_compartment()
+    container, item = factories.make_item(compartment), factories.make_item(compartment)
+    by = factories.make_user(Role.INVESTIGATOR, compartment)
+    out_of = members.OutOf(container, "inner/frame.jpg")
+    return lambda: members.record_member(by=by, at=timezone.now(), item=item, out_of=out_of)
+
+
+@action_of(tables.import_table)
+def importing() -> Callable[[], Any]:
+    incident = factories.make_incident()
+    item = factories.make_item(incident.compartment)
+    received = blobs.receive([f"accession,title\r\n{item.accession},A square\r\n".encode()])
+    return lambda: tables.import_table(
+        by=incident.opened_by, at=timezone.now(), incident=incident, received=received, original_name="table.csv"
+    )
 
 
 @url_argument("incident_id")
