@@ -205,10 +205,10 @@ def open_blob(blob: Blob) -> Iterator[reading.Reader]:
 
 
 @contextmanager
-def open_received(received: Received) -> Iterator[streams.Decryptor]:
+def open_received(received: Received) -> Iterator[reading.Reader]:
     """As open_blob, of bytes that no row names yet. Raises store.Missing, StreamBroken."""
-    with store.open_address(received.address) as handle:
-        yield streams.decrypt_file(handle, received.stored_size, received.key, associated_data(received.blob_id))
+    with reading.open_copies(received.address, received.key, associated_data(received.blob_id)) as reader:
+        yield reader
 
 
 def read_blob(blob: Blob, start: int = 0, stop: int | None = None) -> Iterator[bytes]:

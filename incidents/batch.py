@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from evidence import blobs, streams
+from evidence import blobs, reading
 from evidence.blobs import Received
 from evidence.models import Item
 from incidents import folder, uploads
@@ -90,7 +90,7 @@ class BagInZip:
         return self._zip.pieces(self.top + path)
 
 
-def read_at_of(opened: streams.Decryptor) -> ReadAt:
+def read_at_of(opened: reading.Reader) -> ReadAt:
     """Any range of a stored item; the last window stays decrypted, for what is read in small steps."""
     held: tuple[int, bytes] = (0, b"")
 
