@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.custody.tokens import token
+
+__all__ = ["token"]  # once for the session: imported into each module that asks, it would be made for each
+
 _CLUSTER: Any = None
 
 

@@ -37,9 +37,6 @@ from tests import factories
 from tests.custody.dying import dying
 from tests.custody.ledgers import happen
 from tests.custody.test_keys import wrapped_as_before_keys_had_names
-from tests.custody.tokens import token
-
-__all__ = ["token"]
 
 
 @pytest.fixture(autouse=True)

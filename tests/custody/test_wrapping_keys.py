@@ -9,10 +9,8 @@ from custody import token_keys
 from custody.keys import read_or_make_secret
 from custody.token_keys import Token, TokenKey, destroy_token_key, make_token_key
 from custody.wrapping import KeyProblem, MemoryKey, WrappingKey
-from tests.custody.tokens import PIN, token
+from tests.custody.tokens import PIN
 from tests.custody.wrapping_contract import DATA, Contract
-
-__all__ = ["token"]
 
 
 class TestAKeyInAFile(Contract):
