@@ -22,7 +22,7 @@ from evidence import staging
 from evidence.blobs import ReceptionRefused
 from evidence.staging import Kept
 from incidents import jobs, uploads
-from incidents.models import Upload
+from incidents.models import Intake, Upload
 from incidents.turns import queue, turn
 from incidents.vocabulary import UploadState
 
@@ -51,7 +51,7 @@ def begin(
         )
     with transaction.atomic():
         queue("incidents.uploads")
-        if key is not None and (found := _begun_before(by, at, intake.pk, length, key)):
+        if key is not None and (found := _begun_before(by, at, intake, length, key, sha256)):
             return found, False
         upload = Upload(
             by=by, intake=intake, length=length, declared_sha256=sha256, created_at=at, touched_at=at, expires_at=at
@@ -83,6 +83,17 @@ def is_over(upload: Upload, at: datetime) -> bool:
     return upload.state == UploadState.EXPIRED or (
         upload.state in (UploadState.RECEIVING, UploadState.FAILED) and upload.expires_at <= at
     )
+
+
+def is_lost(upload: Upload) -> bool:
+    """Whether it failed for good: its bytes were thrown away and are not to be told as held."""
+    return upload.state == UploadState.FAILED and not upload.wrapped_key
+
+
+def require_taken(upload: Upload) -> None:
+    """Raises ReceptionRefused when it failed: 422 with its bytes gone, 409 while they wait for what is in the way."""
+    if upload.state == UploadState.FAILED:
+        raise ReceptionRefused(upload.problem_detail, upload.problem_code, 422 if is_lost(upload) else 409)
 
 
 def terminate(upload: Upload) -> None:
@@ -141,15 +152,23 @@ def still_staged(blob_ids: set[UUID]) -> set[UUID]:
     return set(needed.values_list("blob_id", flat=True))
 
 
-def _begun_before(by: User, at: datetime, intake_id: UUID, length: int, key: UUID) -> Upload | None:
+def _begun_before(by: User, at: datetime, intake: Intake, length: int, key: UUID, sha256: str) -> Upload | None:
     mine = permitted(by, "upload.view", Upload.objects.filter(by=by, key=key)).exclude(state=UploadState.EXPIRED)
     found = mine.select_for_update(of=("self",)).order_by("-created_at").first()
-    if found is None or is_over(found, at) or (found.state == UploadState.FAILED and not found.wrapped_key):
+    if found is None or is_over(found, at) or is_lost(found):
         if found is not None and found.state == UploadState.RECEIVING:  # its time is over; the job has not come yet
             Upload.objects.filter(pk=found.pk).update(state=UploadState.FAILED, problem_code="expired")
         return None
-    if found.intake_id != intake_id or found.length != length:
+    if found.intake_id != intake.pk or found.length != length:
         raise NotNow(uploads.KEY_USED)
+    if found.item is not None:
+        uploads.earlier_item(by, key, intake=intake, sha256=sha256 or None, size=length)
+        return found
+    if sha256 and sha256 != (found.declared_sha256 or sha256):
+        raise NotNow(uploads.KEY_USED)
+    if sha256 and not found.declared_sha256:
+        found.declared_sha256 = sha256
+        found.save(update_fields=["declared_sha256"])
     if found.state == UploadState.FAILED:
         ask_again(found, at)
     return found

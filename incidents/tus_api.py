@@ -50,7 +50,7 @@ WHOLE = _header("Repr-Digest", words="RFC 9530 of the whole file: sha-256=:base6
 METADATA = _header(
     "Upload-Metadata", required=True, words="intake (required), filename, key, modified, sha256; values in Base64"
 )
-PROBLEMS = dict.fromkeys((400, 409, 410, 412, 413, 415, 423, 429, 507), ProblemSerializer)
+PROBLEMS = dict.fromkeys((400, 409, 410, 412, 413, 415, 422, 423, 429, 507), ProblemSerializer)
 
 
 class _Unparsed(BaseParser):
@@ -137,6 +137,8 @@ class TusView(APIView):
                 finish(upload.pk)
             except (StoreProblem, OSError, DatabaseProblem) as problem:
                 log.error("upload %s is not finished yet: %s", upload.pk, type(problem).__name__)
+            upload = resumable.require_upload(person(request), timezone.now(), upload.pk)
+        resumable.require_taken(upload)
         return upload
 
 
@@ -186,7 +188,7 @@ class TusUploadView(TusView):
         upload = resumable.require_upload(person(request), timezone.now(), upload_id)
         if lines.make_way(upload.pk):
             upload.refresh_from_db()
-        if resumable.is_over(upload, timezone.now()):
+        if resumable.is_over(upload, timezone.now()) or resumable.is_lost(upload):
             raise resumable.gone()
         headers = _told(upload) | {"Upload-Length": str(upload.length)}
         if metadata := resumable.metadata_of(upload):

@@ -240,12 +240,47 @@ def test_a_digest_declared_at_the_beginning_must_hold_in_the_end(sender: Sender,
     said = encoded(intake=sender.intake, sha256=digest.hex() if as_hex else base64.b64encode(digest))
     good = sender.begin(4, b"four", Upload_Metadata=said)["Location"]
     assert sender.state(good)["state"] == "held"
-    bad = sender.begin(4, b"five", Upload_Metadata=said)["Location"]
+    refused = sender.begin(4, b"five", Upload_Metadata=said)
+    assert (refused.status_code, refused.json()["code"]) == (422, "digest_mismatch")
+    bad = f"/api/v1/uploads/tus/{Upload.objects.get(state='failed').pk}/"
     told = sender.state(bad)
     assert (told["state"], told["problem"]["code"], told["item"]) == ("failed", "digest_mismatch", None)
     assert Item.objects.count() == 1
     assert bytes(row(bad).wrapped_key) == b""
     assert not list(Path(settings.SANAD_STAGING).glob(f"{row(bad).blob_id}*"))
+
+
+def test_a_file_whose_bytes_were_thrown_away_is_never_told_as_held(sender: Sender) -> None:
+    said = encoded(intake=sender.intake, sha256=hashlib.sha256(b"four").hexdigest())
+    url = sender.begun(4, Upload_Metadata=said)
+    answer = sender.patch(url, 0, b"five")
+    assert (answer.status_code, answer.json()["code"]) == (422, "digest_mismatch")
+    assert "Upload-Offset" not in answer
+    assert sender.head(url).status_code == 410
+    assert sender.patch(url, 4, b"").status_code == 409
+
+
+def test_a_known_key_takes_a_digest_and_holds_it_against_what_is_there(sender: Sender) -> None:
+    used = key()
+
+    def begin(data: bytes) -> Any:
+        said = encoded(intake=sender.intake, key=str(used), sha256=hashlib.sha256(data).hexdigest())
+        return sender.begin(4, Upload_Metadata=said)
+
+    url = sender.begin(4, key=used)["Location"]
+    assert begin(b"four").status_code == 200
+    assert begin(b"five").status_code == 409
+    assert sender.patch(url, 0, b"five").status_code == 422
+    assert sender.begin(4, b"four", key=used).status_code == 201
+    assert begin(b"four").status_code == 200
+    assert begin(b"five").status_code == 409
+
+
+def test_a_known_key_is_no_success_once_its_item_left_the_incident(sender: Sender) -> None:
+    used = key()
+    assert sender.begin(4, b"four", key=used).status_code == 201
+    Link.objects.update(withdrawn_at=timezone.now(), withdrawn_by=sender.incident.opened_by, withdrawn_reason="x")
+    assert sender.begin(4, key=used).status_code == 409
 
 
 def test_a_digest_may_be_told_with_a_later_part_and_only_one(sender: Sender) -> None:

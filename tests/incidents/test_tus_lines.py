@@ -211,7 +211,7 @@ def test_a_byte_that_the_line_changed_makes_no_item_when_the_whole_was_declared(
     with FaultyLine(server.port, flip_at=2 * MIB) as line:
         faulty = Sending(place, line.port)
         url = faulty.begin(len(data))[1]["location"]
-        assert faulty.patch(url, 0, data, Repr_Digest=f"sha-256=:{digest}:")[0] == 204
+        assert faulty.patch(url, 0, data, Repr_Digest=f"sha-256=:{digest}:")[0] == 422
     upload = upload_at(url)
     assert (upload.state, upload.problem_code) == ("failed", "digest_mismatch")
     assert not Item.objects.exists()

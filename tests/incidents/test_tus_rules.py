@@ -107,9 +107,10 @@ def test_an_incident_that_was_closed_meanwhile_leaves_the_bytes_waiting_and_a_re
     used = key()
     url = sender.begin(len(FILE), FILE[:-1], key=used)["Location"]
     close(sender)
-    assert sender.patch(url, len(FILE) - 1, FILE[-1:]).status_code == 204
+    answer = sender.patch(url, len(FILE) - 1, FILE[-1:])
     told = sender.state(url)
     assert (told["state"], told["problem"]["code"]) == ("failed", "not_now")
+    assert (answer.status_code, answer.json()) == (409, told["problem"])
     assert told["problem"]["detail"]
     assert not Item.objects.exists()
     assert staged(row(url))
@@ -141,7 +142,7 @@ def test_who_may_receive_no_longer_sees_no_upload_and_none_becomes_an_item(sende
 def test_an_intake_that_an_erasure_emptied_takes_nothing_more(sender: Sender) -> None:
     url = sender.begin(4, b"fou")["Location"]
     Intake.objects.filter(pk=sender.intake).update(sealed=b"")
-    assert sender.patch(url, 3, b"r").status_code == 204
+    assert sender.patch(url, 3, b"r").status_code == 409
     told = sender.state(url)
     assert (told["state"], told["problem"]["code"]) == ("failed", "not_now")
     assert sender.begin(4).status_code == 409
