@@ -10,8 +10,9 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from custody import keys, roles
+from custody import keys, rewrapping, roles
 
+_HINT = "docs/howto/keys.md says how keys are kept."
 _PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
 
 
@@ -25,8 +26,22 @@ def key_encryption_keys(**_: Any) -> list[CheckMessage]:
         if keys.opens_values() and (problem := keys.provider().problem()):
             return [checks.Warning(problem, hint="Nothing can be received or opened meanwhile.", id="custody.W010")]
     except (keys.KeyProblem, OSError) as problem:
-        return [Error(str(problem), hint="docs/howto/keys.md says how keys are kept.", id="custody.E010")]
+        return [Error(str(problem), hint=_HINT, id="custody.E010")]
     return []
+
+
+@register(Tags.database)
+def keys_that_rows_need(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """E010 rows hold keys that are wrapped under a key which this archive does not have: it opens nothing of them."""
+    if "default" not in (databases or ()):
+        return []
+    try:
+        lost = rewrapping.lost()
+    except (keys.KeyProblem, OSError) as problem:
+        return [Error(str(problem), hint=_HINT, id="custody.E010")]
+    return [
+        Error(f"rows need the key {one}, which is not in {keys.LIST}", hint=_HINT, id="custody.E010") for one in lost
+    ]
 
 
 @register(Tags.database)

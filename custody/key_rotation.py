@@ -40,11 +40,11 @@ def begin(*, by: Agent, at: datetime, token: Token | None = None) -> Listed:
 
     Raises KeyProblem when the key cannot be made or does not open what it wrapped.
     """
+    keys.provider()  # which refuses a folder that is not the one
     folder = keys.key_folder()
     with _alone(folder):
         ring = keys.read_ring(folder)
         if ring.next is None:
-            keys.write_ring(folder, ring)  # before a second key stands there: without a list there is one key
             made = _make(folder, token)
             ring = replace(ring, keys=(*ring.keys, made), next=made.id)
             keys.write_ring(folder, ring)
@@ -81,12 +81,16 @@ def destroy(*, by: Agent, at: datetime, key_id: str) -> None:
 
     What only an old backup of the database still has under it can never be opened again.
     """
+    keys.provider()
     folder = keys.key_folder()
     with _alone(folder):
         ring = keys.read_ring(folder)
         listed = next((one for one in ring.keys if one.id == key_id), None)
         if listed is None:
             raise RotationRefused(f"the archive has no key {key_id}")
+        if listed.doomed:
+            _take_away(folder, ring, listed)
+            return
         if key_id in (ring.current, ring.next) or listed.replaced_at is None:
             raise RotationRefused(f"the key {key_id} is in force; make another one first")
         if at.timestamp() - listed.replaced_at < KEPT_FOR.total_seconds():
@@ -98,12 +102,19 @@ def destroy(*, by: Agent, at: datetime, key_id: str) -> None:
             if needing:
                 raise RotationRefused(f"{needing} rows need the key {key_id}; wrap them anew first")
             _record(key_id, DESTROYED, by=by, at=at, more={})
-        # From here on nobody looks for it; should the process end now, the file is a leftover that opens nothing.
-        keys.write_ring(folder, replace(ring, keys=tuple(one for one in ring.keys if one.id != key_id)))
-        if listed.token:
-            destroy_token_key(keys.token_of(listed), bytes.fromhex(key_id))
-        else:
-            keys.shred(folder / listed.file)
+        # From here on nobody loads it; it stays listed until it is gone, so that a step that fails can be done again.
+        doomed = replace(listed, doomed=True)
+        ring = replace(ring, keys=tuple(doomed if one == listed else one for one in ring.keys))
+        keys.write_ring(folder, ring)
+        _take_away(folder, ring, doomed)
+
+
+def _take_away(folder: Path, ring: Ring, listed: Listed) -> None:
+    if listed.token:
+        destroy_token_key(keys.token_of(listed), bytes.fromhex(listed.id))
+    else:
+        keys.shred(folder / listed.file)
+    keys.write_ring(folder, replace(ring, keys=tuple(one for one in ring.keys if one.id != listed.id)))
 
 
 def _make(folder: Path, token: Token | None) -> Listed:

@@ -1,8 +1,9 @@
 """The archive's key-encryption keys: which there are, which one wraps now, and the files that hold secrets.
 
-Without `key-encryption.json` there is one key, in the file `kek`, made on first use. Rotation (custody.key_rotation)
-writes that list: keys in files and in tokens, one of them current. Every process looks at it before it wraps, so that a
-new key is used at once, and again when a row names a key it does not know.
+The first key, in the file `kek`, is made on first use together with the list `key-encryption.json`; rotation
+(custody.key_rotation) writes it anew: keys in files and in tokens, one of them current. Where rows hold wrapped keys,
+no key is ever made in the place of a list that is missing. Every process looks at the list before it wraps or opens,
+so that a new key is used at once and one that was destroyed no more.
 """
 
 import base64
@@ -10,7 +11,8 @@ import json
 import os
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -22,19 +24,21 @@ from django.conf import settings
 from custody import wrapping
 from custody.memory import Secret, no_core_dumps
 from custody.token_keys import Token, TokenKey
-from custody.wrapping import KEY_BYTES, KeyProblem, MemoryKey, WrappingKey
+from custody.wrapping import KEY_BYTES, KeyAway, KeyProblem, MemoryKey, WrappingKey
 from ledger import durable
 
 KEK = "kek"
 LIST = "key-encryption.json"
 _LIST_VERSION = 1
+_MISSING = f"the list {LIST} is missing; is SANAD_KEY_FOLDER right? If so, restore it from the backup of the keys"
 
 
 @dataclass(frozen=True)
 class Listed:
     """A key-encryption key as it stands in the list: in a file beside it, or in a token. Nothing here is secret.
 
-    `replaced_at`: when another became current, seconds since 1970.
+    `replaced_at`: when another became current, seconds since 1970. `doomed`: the ledger says that it is destroyed; it
+    is not loaded any more, and stands here until it is really gone.
     """
 
     id: str
@@ -42,6 +46,7 @@ class Listed:
     module: str = ""
     token: str = ""
     replaced_at: float | None = None
+    doomed: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,10 +58,25 @@ class Ring:
     next: str | None = None
 
 
+@dataclass(frozen=True)
+class Sample:
+    """A wrapped key of some row, with the key it names and its context."""
+
+    named: bytes | None
+    context: str
+    wrapped: bytes
+
+
 class KeyRing:
     """Wraps under the current key and opens under any key of the list. Used from all threads of a process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, samples: Callable[[], Sequence[Sample]] = tuple) -> None:
+        """`samples` gives a wrapped key of each key that rows need; without a list, they say what the folder must hold.
+
+        Raises KeyProblem, and makes a first key and the list only where there is no row.
+        """
+        if stamp(folder) is None:
+            begin_list(folder, samples())
         self._folder = folder
         self._lock = threading.Lock()
         self._seen: object = None
@@ -73,10 +93,9 @@ class KeyRing:
         """The data key. Raises KeyProblem when the wrapped bytes were changed or belong to another row."""
         wrapped = bytes(wrapped)
         named = wrapping.named_key(wrapped)
+        self._look()
         if named is None:
             return self._unwrap_v1(wrapped, context)
-        if named not in self._keys:
-            self._look()
         if named not in self._keys:
             raise KeyProblem(f"a wrapped key names the key {named.hex()}, which this archive does not have")
         body = wrapped[wrapping.HEADER_BYTES :]
@@ -116,10 +135,8 @@ class KeyRing:
 
     def _read(self, seen: object) -> None:
         no_core_dumps()
-        if seen is None and self._seen is not None:
-            raise KeyProblem(f"the list {LIST} is gone; restore it from the backup of the keys")
         ring = read_ring(self._folder)
-        keys = {bytes.fromhex(listed.id): load(self._folder, listed) for listed in ring.keys}
+        keys = {bytes.fromhex(listed.id): load(self._folder, listed) for listed in ring.keys if not listed.doomed}
         self._keys, self._current, self._seen = keys, keys[bytes.fromhex(ring.current)], seen
 
     def __repr__(self) -> str:
@@ -133,7 +150,9 @@ def provider() -> KeyRing:
     for name in ("SANAD_STORE", "SANAD_STAGING", "SANAD_EXPORTS", "SANAD_LEDGER"):
         if folder.resolve().is_relative_to(Path(getattr(settings, name)).resolve()):
             raise KeyProblem(f"the keys lie in {folder}, among what they protect; keep them apart (SANAD_KEY_FOLDER)")
-    return KeyRing(folder)
+    from custody import rewrapping  # which wraps by this module
+
+    return KeyRing(folder, rewrapping.samples)
 
 
 def opens_values() -> bool:
@@ -152,18 +171,19 @@ def stamp(folder: Path) -> object:
         status = (folder / LIST).stat()
     except FileNotFoundError:
         return None
+    except OSError as problem:
+        raise KeyAway(f"the list {LIST} cannot be read ({problem.strerror})") from None
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def read_ring(folder: Path) -> Ring:
-    """The list as it stands; without one, the archive's first key, made when there is no key at all."""
+    """The list as it stands. Raises KeyProblem without one, or with one that is damaged."""
     try:
         text = (folder / LIST).read_text("utf-8")
-    except FileNotFoundError:
-        if any(folder.glob(f"{KEK}-*")):
-            raise KeyProblem(f"the list {LIST} is missing; restore it from the backup of the keys") from None
-        first = wrapping.key_id(read_or_make_secret(folder / KEK)).hex()
-        return Ring(first, (Listed(first, file=KEK),))
+    except OSError as problem:
+        raise KeyAway(f"{_MISSING} ({problem.strerror})") from None
+    except UnicodeDecodeError:
+        text = ""
     try:
         found = json.loads(text)
         if found["version"] != _LIST_VERSION:
@@ -177,13 +197,56 @@ def read_ring(folder: Path) -> Ring:
     return ring
 
 
+def begin_list(folder: Path, samples: Sequence[Sample]) -> None:
+    """The list of an archive that has one key, in `kek`; that is made where no row holds a wrapped key.
+
+    Raises KeyProblem where rows do and the folder has no `kek`, or one that does not open them: then another folder is
+    meant, or the list was lost.
+    """
+    first = folder / KEK
+    if any(folder.glob(f"{KEK}-*")) or (samples and not first.exists()):
+        raise KeyAway(_MISSING)
+    key = MemoryKey(read_or_make_secret(first))
+    listed = Listed(key.id.hex(), file=KEK)
+    if lost := unopened(samples, lambda one: _opens(key, one)):
+        raise KeyAway(f"{_MISSING}: {KEK} does not open what {' and '.join(lost)} wrapped")
+    _put_new(folder / LIST, _written(Ring(listed.id, (listed,))), 0o644)
+
+
+def unopened(samples: Sequence[Sample], opens: Callable[[Sample], bool]) -> list[str]:
+    """The names of the keys of which no sample opens. One of several is enough: a row may have been changed."""
+    good = {one.named for one in samples if opens(one)}
+    return sorted({one.named.hex() if one.named else "the first key" for one in samples if one.named not in good})
+
+
+def _opens(key: MemoryKey, sample: Sample) -> bool:
+    if sample.named is None:
+        body, associated = sample.wrapped[1:], sample.context.encode()
+    else:
+        body = sample.wrapped[wrapping.HEADER_BYTES :]
+        associated = wrapping.associated_data(sample.named, sample.context)
+    try:
+        key.open(body, associated).wipe()
+    except KeyProblem:
+        return False
+    return True
+
+
 def write_ring(folder: Path, ring: Ring) -> None:
     """Replace the list as a whole. It holds no secret, and every process of the archive reads it. Raises OSError."""
-    text = json.dumps({"version": _LIST_VERSION} | asdict(ring), indent=1, sort_keys=True)
-    write_durably(folder / LIST, text + "\n", mode=0o644)
-    if os.geteuid() == 0:  # of the account that the archive runs as, whoever rotates
-        owner = folder.stat()
-        os.chown(folder / LIST, owner.st_uid, owner.st_gid)
+    durable.write_durably(folder / LIST, _written(ring), mode=0o644, owner=_owner(folder))
+
+
+def _written(ring: Ring) -> bytes:
+    return (json.dumps({"version": _LIST_VERSION} | asdict(ring), indent=1, sort_keys=True) + "\n").encode()
+
+
+def _owner(folder: Path) -> tuple[int, int] | None:
+    """What root makes is of the account that the archive runs as."""
+    if os.geteuid() != 0:
+        return None
+    status = folder.stat()
+    return status.st_uid, status.st_gid
 
 
 def load(folder: Path, listed: Listed) -> WrappingKey:
@@ -194,7 +257,7 @@ def load(folder: Path, listed: Listed) -> WrappingKey:
     try:
         key = MemoryKey(read_secret(folder / listed.file))
     except OSError as problem:
-        raise KeyProblem(f"the key file {listed.file} cannot be read ({problem.strerror})") from None
+        raise KeyAway(f"the key file {listed.file} cannot be read ({problem.strerror})") from None
     if key.id != named:
         raise KeyProblem(f"the key file {listed.file} holds another key than {listed.id}")
     return key
@@ -212,22 +275,25 @@ def read_or_make_secret(path: Path) -> bytes:
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as handle:
-            if os.geteuid() == 0:  # of the account that the archive runs as, whoever made it
-                owner = path.parent.stat()
-                os.fchown(handle.fileno(), owner.st_uid, owner.st_gid)
-            handle.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)))
+        _put_new(path, base64.b64encode(secrets.token_bytes(KEY_BYTES)), 0o600)
+    return read_secret(path)
+
+
+def _put_new(path: Path, data: bytes, mode: int) -> None:
+    """A file where there is none: of two processes that start together, one wins and both read it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as handle:
+            if (owner := _owner(path.parent)) is not None:
+                os.fchown(handle.fileno(), *owner)
+            handle.write(data)
             handle.flush()
             os.fsync(handle.fileno())
-        try:
-            os.link(temporary, path)  # of two processes that start together, one key wins and both read it
-        except FileExistsError:
-            pass
-        finally:
-            temporary.unlink()
-    return read_secret(path)
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    durable.sync_folder(path.parent)
 
 
 def shred(path: Path) -> None:
@@ -241,6 +307,7 @@ def shred(path: Path) -> None:
         handle.flush()
         os.fsync(handle.fileno())
     path.unlink()
+    durable.sync_folder(path.parent)
 
 
 def encode_secret(secret: bytes) -> str:
@@ -278,10 +345,13 @@ __all__ = [
     "KEK",
     "KEY_BYTES",
     "LIST",
+    "KeyAway",
     "KeyProblem",
     "KeyRing",
     "Listed",
     "Ring",
+    "Sample",
+    "begin_list",
     "derive",
     "encode_secret",
     "key_folder",
@@ -294,6 +364,7 @@ __all__ = [
     "shred",
     "stamp",
     "token_of",
+    "unopened",
     "write_durably",
     "write_ring",
 ]

@@ -17,6 +17,7 @@ from django.db import OperationalError, connection, transaction
 from psycopg import sql
 
 from custody import keys, wrapping
+from custody.keys import Sample
 
 BATCH = 500  # rows in one transaction
 HELD = 30  # seconds for acts to end that write keys
@@ -87,6 +88,41 @@ def users() -> dict[bytes | None, int]:
     return found
 
 
+def samples() -> list[Sample]:
+    """A wrapped key of each key that rows need, from each table that is there and that this role may read."""
+    found: list[Sample] = []
+    for column in _COLUMNS:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT has_table_privilege(to_regclass(%s)::oid, 'SELECT')", [column.table])
+            if not cursor.fetchone()[0]:
+                continue
+            cursor.execute(
+                sql.SQL(
+                    "SELECT DISTINCT ON (1) CASE get_byte({column}, 0) WHEN 2 THEN substr({column}, 2, {size}) END,"
+                    " {id}, {column} FROM {table} WHERE length({column}) > 0"
+                ).format(**_names(column), size=sql.Literal(wrapping.KEY_ID_BYTES))
+            )
+            for named, row, wrapped in cursor.fetchall():
+                key = None if named is None else bytes(named)
+                found.append(Sample(key, f"{column.purpose}/{row}", bytes(wrapped)))
+    return found
+
+
+def lost() -> list[str]:
+    """The keys that rows need and this archive cannot open with. Raises KeyProblem."""
+
+    def opens(sample: Sample) -> bool:
+        try:
+            keys.provider().unwrap(sample.wrapped, sample.context).wipe()
+        except keys.KeyAway:
+            raise
+        except keys.KeyProblem:
+            return False
+        return True
+
+    return keys.unopened(samples(), opens)
+
+
 def hold_still() -> None:
     """Wait until no act has a wrapped key that is not committed, and let none begin until this transaction ends.
 
@@ -130,6 +166,8 @@ def _anew(column: Wrapped, rows: list[tuple[UUID, bytes]], broken: list[str]) ->
         context = f"{column.purpose}/{row}"
         try:
             key = ring.unwrap(wrapped, context)
+        except keys.KeyAway:
+            raise  # the row is as good as it was
         except keys.KeyProblem:
             broken.append(context)
             continue

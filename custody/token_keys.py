@@ -7,6 +7,8 @@
 5. The PIN is read from its file when a session is opened and is kept nowhere.
 """
 
+import contextlib
+import hashlib
 import os
 import secrets
 import threading
@@ -16,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from custody.memory import Secret
-from custody.wrapping import DOES_NOT_OPEN, KEY_BYTES, KEY_ID_BYTES, NONCE_BYTES, KeyProblem
+from custody.wrapping import DOES_NOT_OPEN, KEY_BYTES, KEY_ID_BYTES, NONCE_BYTES, KeyAway, KeyProblem
 
 LABEL = "sanad key-encryption key"
 TAG_BITS = 128
@@ -58,11 +60,24 @@ class TokenKey:
             try:
                 return act(self._handle())
             except pkcs11.exceptions.PKCS11Error:
-                self._held = None
+                self._drop()
             try:
                 return act(self._handle())
+            except _away() as problem:
+                raise KeyAway(f"the token {self._token.label!r} does not answer ({type(problem).__name__})") from None
             except pkcs11.exceptions.PKCS11Error as problem:
                 raise KeyProblem(f"{DOES_NOT_OPEN}; the token says {type(problem).__name__}") from None
+
+    def _drop(self) -> None:
+        """Give the session back: a token has few, and every row that was changed costs one otherwise."""
+        held, self._held = self._held, None
+        if held is None:
+            return
+        if held[0] != os.getpid():
+            _parents.append(held)
+            return
+        with contextlib.suppress(Exception):
+            held[1].session.close()
 
     def _handle(self) -> Any:
         if self._held is not None and self._held[0] != os.getpid():
@@ -135,15 +150,16 @@ os.register_at_fork(after_in_child=_forked)
 def open_session(token: Token, *, writable: bool = False) -> Any:
     """A session with the user signed in. Raises KeyProblem, which names no PIN.
 
-    A PIN that was refused is not tried again until its file was written anew: a token locks itself after a few tries.
+    A PIN that was refused is not tried again, by no process, until its file was written anew: a token locks itself
+    after a few tries. An empty file beside the PIN's tells the other processes.
     """
     import pkcs11
 
     global _initialised_in
     with _turn:
         pin, written = _pin(token.pin_file)
-        if _refused.get(token.label) == written:
-            raise KeyProblem(f"the token {token.label!r} refused the PIN; it is not tried again until its file changes")
+        if _refused.get(token.label) == written or _marker(token, written).exists():
+            raise KeyAway(f"the token {token.label!r} refused the PIN; it is not tried again until its file changes")
         try:
             library = pkcs11.lib(str(token.module))
             if _initialised_in not in (None, os.getpid()):
@@ -154,23 +170,35 @@ def open_session(token: Token, *, writable: bool = False) -> Any:
                 return found.open(rw=writable, user_pin=pin)
             except pkcs11.exceptions.UserAlreadyLoggedIn:
                 return found.open(rw=writable)  # signing in is of the process, not of the session
-        except pkcs11.exceptions.PinIncorrect:
+        except (
+            pkcs11.exceptions.PinIncorrect,
+            pkcs11.exceptions.PinInvalid,
+            pkcs11.exceptions.PinLenRange,
+            pkcs11.exceptions.PinLocked,
+        ):
             _refused[token.label] = written
-            raise KeyProblem(f"the token {token.label!r} refused the PIN") from None
+            with contextlib.suppress(OSError):  # for the other processes: each of them would take a try from the token
+                _marker(token, written).touch(0o600)
+            raise KeyAway(f"the token {token.label!r} refused the PIN") from None
         except pkcs11.exceptions.PKCS11Error as problem:
             if type(problem) is pkcs11.exceptions.PKCS11Error:  # of the loading itself
-                raise KeyProblem(f"the PKCS#11 module {token.module.name} cannot be loaded") from None
-            raise KeyProblem(f"the token {token.label!r} cannot be used ({type(problem).__name__})") from None
+                raise KeyAway(f"the PKCS#11 module {token.module.name} cannot be loaded") from None
+            raise KeyAway(f"the token {token.label!r} cannot be used ({type(problem).__name__})") from None
+
+
+def _marker(token: Token, written: int) -> Path:
+    label = hashlib.sha256(token.label.encode()).hexdigest()[:16]
+    return token.pin_file.with_name(f"{token.pin_file.name}.refused-{label}-{written}")
 
 
 def _pin(path: Path) -> tuple[str, int]:
     try:
         status = path.stat()
         if status.st_mode & 0o077:
-            raise KeyProblem(f"{path.name}: others may read the token's PIN; set its mode to 0600")
+            raise KeyAway(f"{path.name}: others may read the token's PIN; set its mode to 0600")
         return path.read_text("utf-8").strip(), status.st_mtime_ns
     except OSError as problem:
-        raise KeyProblem(f"the token's PIN cannot be read ({problem.strerror})") from None
+        raise KeyAway(f"the token's PIN cannot be read ({problem.strerror})") from None
 
 
 def _key_in(session: Any, id: bytes, token: Token) -> Any:
@@ -179,7 +207,26 @@ def _key_in(session: Any, id: bytes, token: Token) -> Any:
     try:
         return session.get_key(object_class=pkcs11.ObjectClass.SECRET_KEY, id=id)
     except (pkcs11.exceptions.NoSuchKey, pkcs11.exceptions.MultipleObjectsReturned):
-        raise KeyProblem(f"the token {token.label!r} has no key {id.hex()}, or several") from None
+        raise KeyAway(f"the token {token.label!r} has no key {id.hex()}, or several") from None
+
+
+def _away() -> tuple[type[Exception], ...]:
+    """What a token says that is not there, or is not asked as it must be: nothing of what was to be opened."""
+    from pkcs11 import exceptions as told
+
+    return (
+        told.DeviceError,
+        told.DeviceMemory,
+        told.DeviceRemoved,
+        told.HostMemory,
+        told.KeyHandleInvalid,
+        told.ObjectHandleInvalid,
+        told.SessionClosed,
+        told.SessionCount,
+        told.SessionHandleInvalid,
+        told.TokenNotPresent,
+        told.UserNotLoggedIn,
+    )
 
 
 def _gcm(nonce: bytes, associated_data: bytes) -> dict[str, Any]:

@@ -28,6 +28,10 @@ class KeyProblem(Exception):
     """A key is missing, unreadable or does not open what it should."""
 
 
+class KeyAway(KeyProblem):
+    """A key cannot be used now: its token, PIN, file or list is away. That says nothing of what it should open."""
+
+
 class WrappingKey(Protocol):
     """A key-encryption key: in a file, in a token, behind a service; docs/howto/keys.md has its contract.
 

@@ -22,13 +22,14 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from archive.databases import role_of
-from custody import key_rotation, keys, rewrapping, seal
+from archive.management.commands import set_up
+from custody import key_rotation, keys, rewrapping, seal, wrapping
 from custody.engine import SYSTEM, opened
 from custody.key_rotation import RotationRefused
 from custody.memory import Secret
 from custody.models import SubjectKey
 from custody.story import story
-from custody.token_keys import Token
+from custody.token_keys import Token, TokenKey
 from custody.vocabulary import Type
 from evidence import blobs, store
 from evidence.blobs import Received
@@ -256,6 +257,95 @@ def test_a_token_that_does_not_work_changes_nothing(folder: Path, token: Token, 
         rotate("add", "--token", token.label)
     assert keys.provider().current == first
     assert all_open(known)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("in_a_token", [False, True])
+def test_a_destruction_that_was_broken_off_is_done_again(
+    folder: Path, token: Token, settings: Any, monkeypatch: pytest.MonkeyPatch, in_a_token: bool
+) -> None:
+    settings.SANAD_PKCS11_PIN_FILE = token.pin_file
+    keys.provider()
+    if in_a_token:
+        rotate("add", "--module", str(token.module), "--token", token.label)
+    old = keys.provider().current
+    rotate()
+    later = timezone.now() + timedelta(hours=2)
+
+    def fails(*_: Any) -> None:
+        raise keys.KeyAway("it is away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(keys, "shred", fails)
+        broken.setattr(key_rotation, "destroy_token_key", fails)
+        with pytest.raises(keys.KeyAway):
+            key_rotation.destroy(by=SYSTEM, at=later, key_id=old.hex())
+    assert "not gone yet" in rotate("show")
+    with pytest.raises(keys.KeyProblem, match="which this archive does not have"):
+        keys.provider().unwrap(wrapping.header(old) + bytes(60), "blob/1")
+    key_rotation.destroy(by=SYSTEM, at=later, key_id=old.hex())
+    assert old.hex() not in rotate("show")
+    if in_a_token:
+        with pytest.raises(keys.KeyProblem, match="has no key"):
+            TokenKey(token, old).seal(bytes(32), b"")
+    else:
+        assert not (folder / "kek").exists()
+
+
+@pytest.mark.django_db
+def test_another_or_an_empty_key_folder_makes_no_key_and_stops_the_start(
+    folder: Path, settings: Any, tmp_path: Path
+) -> None:
+    item = factories.make_item(data=b"old")
+    settings.SANAD_KEY_FOLDER = tmp_path / "keyz"
+    keys.provider.cache_clear()
+    assert "custody.E010" in [problem.id for problem in run_checks(databases=["default"])]
+    with pytest.raises(keys.KeyProblem, match="SANAD_KEY_FOLDER"):
+        factories.make_item(item.compartment, by=item.received_by, data=b"new")
+    with pytest.raises(CommandError, match="SANAD_KEY_FOLDER"):
+        set_up.Command()._check_keys()
+    assert not (tmp_path / "keyz").exists()
+    keys.KeyRing(tmp_path / "keyz")  # even with a whole set of keys of another archive
+    assert any("rows need the key" in problem.msg for problem in run_checks(databases=["default"]))
+    with pytest.raises(CommandError, match="rows need the key"):
+        set_up.Command()._check_keys()
+    settings.SANAD_KEY_FOLDER = folder
+    keys.provider.cache_clear()
+    assert "custody.E010" not in [problem.id for problem in run_checks(databases=["default"])]
+    set_up.Command()._check_keys()
+    assert b"".join(blobs.read_blob(item.blob)) == b"old"
+
+
+@pytest.mark.django_db
+def test_a_list_that_was_lost_lets_no_older_key_wrap_again(folder: Path, token: Token, settings: Any) -> None:
+    settings.SANAD_PKCS11_PIN_FILE = token.pin_file
+    fill(1)
+    first = keys.provider().current.hex()
+    rotate("add", "--module", str(token.module), "--token", token.label)
+    kept = (folder / keys.LIST).read_text()
+    (folder / keys.LIST).unlink()
+    keys.provider.cache_clear()
+    with pytest.raises(keys.KeyProblem, match="does not open what"):
+        keys.provider()
+    for step in (["add"], ["show"], ["destroy", first]):
+        with pytest.raises(CommandError, match="is missing"):
+            rotate(*step)
+    (folder / keys.LIST).write_text(kept)
+    key_rotation.destroy(by=SYSTEM, at=timezone.now() + timedelta(hours=2), key_id=first)
+    (folder / keys.LIST).unlink()
+    keys.provider.cache_clear()
+    with pytest.raises(keys.KeyProblem, match="is missing"):
+        keys.provider()
+    assert not (folder / "kek").exists()
+
+
+@pytest.mark.django_db
+def test_an_archive_of_before_the_list_is_taken_over_by_the_key_that_opens_its_rows(folder: Path) -> None:
+    known = fill(1)
+    (folder / keys.LIST).unlink()
+    keys.provider.cache_clear()
+    assert all_open(known)
+    assert (folder / keys.LIST).exists()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -8,7 +8,7 @@ import pytest
 from custody import token_keys
 from custody.keys import read_or_make_secret
 from custody.token_keys import Token, TokenKey, destroy_token_key, make_token_key
-from custody.wrapping import KeyProblem, MemoryKey, WrappingKey
+from custody.wrapping import KeyAway, KeyProblem, MemoryKey, WrappingKey
 from tests.custody.tokens import PIN
 from tests.custody.wrapping_contract import DATA, Contract
 
@@ -81,8 +81,28 @@ class TestAKeyInAToken(Contract):
         with pytest.raises(KeyProblem, match="refused the PIN") as first:
             self.of_a_new_process(Token(token.module, token.label, wrong), made)
         assert "0000-wrong" not in str(first.value)
+        with pytest.raises(KeyProblem) as next_process:
+            self.of_a_new_process(Token(token.module, token.label, wrong), made, untried=20)
+        assert str(next_process.value).count("not tried again") == 20
+        wrong.write_text("0001-wrong")
+        with pytest.raises(KeyProblem, match="refused the PIN"):
+            self.of_a_new_process(Token(token.module, token.label, wrong), made)
 
-    def of_a_new_process(self, token: Token, made: bytes) -> None:
+    def test_a_row_that_was_changed_costs_no_session(self, token: Token) -> None:
+        import pkcs11
+
+        key = TokenKey(token, make_token_key(token))
+        sealed = bytearray(key.seal(DATA, b"row"))
+        sealed[-1] ^= 1
+        held = key._held
+        assert held is not None
+        with pytest.raises(KeyProblem):
+            key.open(bytes(sealed), b"row")
+        with pytest.raises(pkcs11.exceptions.PKCS11Error):
+            held[1].session.generate_random(64)
+        assert key.seal(DATA, b"row")
+
+    def of_a_new_process(self, token: Token, made: bytes, untried: int = 19) -> None:
         """A process is signed in as a whole, so a PIN is asked of a new one alone."""
         import subprocess
         import sys
@@ -97,7 +117,7 @@ class TestAKeyInAToken(Contract):
         )
         argv = [sys.executable, "-c", program, str(token.module), token.label, str(token.pin_file), made.hex()]
         told = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
-        assert told.count("not tried again") == 19, told
+        assert told.count("not tried again") == untried, told
         raise KeyProblem(told)
 
     @pytest.mark.parametrize(
@@ -111,7 +131,7 @@ class TestAKeyInAToken(Contract):
     def test_what_is_missing_is_said(self, token: Token, changed: dict[str, object], said: str) -> None:
         made = make_token_key(token)
         other = Token(**{"module": token.module, "label": token.label, "pin_file": token.pin_file} | changed)  # type: ignore[arg-type]
-        with pytest.raises(KeyProblem, match=said):
+        with pytest.raises(KeyAway, match=said):
             TokenKey(other, made).seal(DATA, b"row")
 
     def test_a_pin_that_others_may_read_is_refused(self, token: Token, tmp_path: Path) -> None:

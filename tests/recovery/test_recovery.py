@@ -13,7 +13,6 @@ from typing import Any
 
 import pyrage
 import pytest
-from django.conf import settings as django_settings
 from django.utils import timezone
 
 from accounts.models import Role
@@ -56,7 +55,7 @@ def leave(tmp_path: Path, settings: Any, files: dict[str, bytes]) -> Left:
     holder = pyrage.x25519.Identity.generate()
     (tmp_path / "recipients").write_text(f"{holder.to_public()}\n")
     settings.SANAD_ESCROW_RECIPIENTS = tmp_path / "recipients"
-    settings.SANAD_STORE = tmp_path / "archive"
+    settings.SANAD_STORES = (tmp_path / "archive").as_uri()
     compartment = factories.make_compartment(code="SY-2025")
     by = factories.make_user(Role.INVESTIGATOR, compartment)
     expected = {}
@@ -250,6 +249,6 @@ def test_what_is_no_escrow_file_is_refused(left: Left, tmp_path: Path) -> None:
 def test_the_store_of_the_running_archive_can_be_read_in_place(db: None, tmp_path: Path, settings: Any) -> None:
     left = leave(tmp_path, settings, {"a": b"a"})
     left.store.rename(tmp_path / "archive")
-    left.store = django_settings.SANAD_STORE
+    left.store = tmp_path / "archive"
     assert left.run("--test")[0] == 0
     assert store.path_of(Item.objects.get().blob.address).is_file()

@@ -20,8 +20,9 @@ from django.utils import timezone
 from accounts.actions import found_archive
 from accounts.models import User
 from archive.messages import compile_messages
-from custody import roles
+from custody import rewrapping, roles
 from custody.alarm import LedgerBroken
+from custody.keys import LIST, KeyAway, KeyProblem, key_folder, stamp
 from custody.taking_over import take_over
 from evidence import store_probes
 from evidence.store_shape import StoreProblem
@@ -38,6 +39,7 @@ class Command(BaseCommand):
             self._migrate()
         except DatabaseError as problem:
             raise CommandError(f"the database cannot be brought up to date ({type(problem).__name__}).") from problem
+        self._check_keys()
         self._check_stores()
         self._take_over()
         compile_messages(settings.LOCALE_PATHS[0])
@@ -60,6 +62,20 @@ class Command(BaseCommand):
         roles.grant(connection)
         if refused:
             self._say(f"the database has no role {', '.join(refused)}; see manage.py database_roles. Going on without")
+
+    def _check_keys(self) -> None:
+        """An archive that cannot open what it has does not start, and never makes a key in the place of one it lost."""
+        try:
+            lost = rewrapping.lost()
+        except KeyAway as problem:
+            if not stamp(key_folder()):
+                raise CommandError(f"{problem}.") from problem
+            self._say(f"{problem}. Going on without")  # a token may come back
+            return
+        except KeyProblem as problem:
+            raise CommandError(f"{problem}.") from problem
+        if lost:
+            raise CommandError(f"rows need the key {' and '.join(lost)}, which is not in {LIST}.")
 
     def _check_stores(self) -> None:
         """A store that lies is not used; one that does not answer may come back."""

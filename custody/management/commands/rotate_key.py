@@ -62,11 +62,14 @@ class Command(BaseCommand):
         self.stdout.write(f"Key {options['key_id']} is destroyed.\n")
 
     def _show(self, options: dict[str, Any]) -> None:
+        keys.provider()
         ring, users = keys.read_ring(keys.key_folder()), rewrapping.users()
         for listed in ring.keys:
             where = f"token {listed.token}" if listed.token else f"file {listed.file}"
             state = "wraps" if listed.id == ring.current else "opens"
-            if listed.replaced_at is not None:
+            if listed.doomed:
+                state = "destroyed in the ledger, not gone yet: run destroy again"
+            elif listed.replaced_at is not None:
                 state += f", replaced {datetime.fromtimestamp(listed.replaced_at, UTC):%Y-%m-%d %H:%M}Z"
             count = users.get(bytes.fromhex(listed.id), 0)
             self.stdout.write(f"{listed.id}  {where}  {state}  {count} data keys\n")
