@@ -75,7 +75,8 @@ def test_after_an_unclean_end_what_was_kept_goes_on_under_a_new_key(cut: int) ->
         staged.write(secrets.token_bytes(3 * PLAIN_SEGMENT))  # and then it is killed
     fresh = staging.under_a_new_key(kept)
     assert fresh.offset == cut
-    assert fresh.blob_id != kept.blob_id and fresh.key != kept.key
+    assert fresh.blob_id != kept.blob_id
+    assert fresh.key != kept.key
     assert plain(completed(fresh, FILE[cut:])) == FILE
 
 

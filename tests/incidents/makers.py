@@ -7,6 +7,7 @@ from uuid import uuid4
 from django.utils import timezone
 
 from accounts.models import Compartment, Role, User
+from custody.engine import acting
 from evidence import blobs
 from incidents import actions, claims, members, resumable, tables, uploads
 from incidents.models import Claim, Incident, Intake, Link, Member, Upload
@@ -198,6 +199,26 @@ def withdrawing_a_claim() -> Callable[[], Any]:
 def announcing() -> Callable[[], Any]:
     incident = factories.make_incident()
     return lambda: factories.make_intake(incident)
+
+
+@action_of(uploads.record_received)
+def recording_what_was_received() -> Callable[[], Any]:
+    intake = factories.make_intake()
+    received = blobs.receive([b"a frame"])
+
+    def call() -> Any:
+        with acting():
+            return uploads.record_received(
+                by=intake.by,
+                at=timezone.now(),
+                intake=intake,
+                received=received,
+                original_name="frame.jpg",
+                idempotency_key=uuid4(),
+                file_time=None,
+            )
+
+    return call
 
 
 @action_of(uploads.accept)
