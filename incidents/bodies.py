@@ -21,7 +21,6 @@ from django.utils.translation import gettext as _
 from evidence.blobs import RECEIVE_READ, ReceptionRefused
 
 LONGEST_NAME_HEADER = 8_192  # characters, percent-encoded
-DRAINED_AT_MOST = 8 * 2**20  # bytes read and thrown away so that a refusal arrives before the connection is closed
 _DIGEST = re.compile(r"\s*(?P<name>[a-z0-9*_.-]+)=:(?P<value>[A-Za-z0-9+/=]*):\s*(?:;.*)?\Z")
 _DIGEST_BYTES = {"sha-256": 32, "sha-512": 64}
 
@@ -100,20 +99,6 @@ def sha256_of(request: HttpRequest, size: int) -> str:
             _("The line broke before the file had arrived. Nothing was kept; please send it again."), "incomplete", 400
         )
     return digest.hexdigest()
-
-
-def drain(request: HttpRequest, most: int = DRAINED_AT_MOST) -> bool:
-    """Read what is left of a body and throw it away. False when more than `most` bytes were left or the line broke."""
-    left = most
-    try:
-        while left > 0:
-            chunk = request.read(min(RECEIVE_READ, left))
-            if not chunk:
-                return True
-            left -= len(chunk)
-        return not request.read(1)
-    except (UnreadablePostError, OSError):
-        return False
 
 
 def name_of(raw: bytes) -> str:

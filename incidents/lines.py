@@ -8,11 +8,16 @@
 4. No request is answered while its body is still being read: granian, which runs every connection in one thread, stood
    still for all of them until that connection was closed [tried with 2.8.7]. So `end` waits for the reader, and hangs
    up on a line that stays silent: nobody listens there.
+5. granian tells the host of a peer and not its port. So those connections of the host are ended on which neither side
+   said anything for the whole silence, and which brought at least what this line took: idle ones beside it may be among
+   them, one on which bytes move never is. A read of few bytes returns soon on a line that trickles.
 """
 
+import logging
 import os
 import socket
 import stat
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,17 +29,22 @@ from queue import Empty, Full, Queue
 from typing import Self
 from uuid import UUID, uuid4
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.http.request import UnreadablePostError
 
-LEAST, FIRST, MOST = 1 << 10, 1 << 13, 1 << 19  # bytes of one read
+log = logging.getLogger("incidents.uploads")
+LEAST, FIRST, MOST = 1, 64, 1 << 19  # bytes of one read
 QUICK, SLOW = 0.05, 0.5  # seconds of one read
 QUEUED = 4
 TICK = 0.2  # seconds between two looks at what else there is to do
 MAKE_WAY_AFTER = 1.0  # seconds of silence after which another request may take the place
 HANDING_OVER = 5.0  # seconds that it takes at most
+LOOK_AGAIN = 0.5  # seconds between two looks at a line that has to end
 
 DRAINED, DRAINING = 8 << 20, 5.0  # bytes and seconds that are spent on the rest of a body nobody wants
+
+TCP_INFO_RECEIVED = 128  # where bytes received stand in Linux's struct tcp_info, since 4.2
 
 _at_work: dict[UUID, "Line"] = {}
 _registry = threading.Lock()
@@ -62,7 +72,7 @@ class Line:
     ) -> None:
         """`length` is the body's in bytes, None when the sender does not say it; `silence` is in seconds.
 
-        `peer` is the other end of the connection, "address:port".
+        `peer` is the host at the other end of the connection.
         """
         self._upload_id, self._read, self._length, self._silence = upload_id, read, length, silence
         self._peer = peer
@@ -78,6 +88,7 @@ class Line:
 
         A body that goes on beyond `most` ends with one byte more than that.
         """
+        self._heard = time.monotonic()  # before it was a turn's or a re-encryption's time, and no silence
         wanted = most + 1 if self._length is None else min(self._length, most + 1)
         self._reader = threading.Thread(target=copy_context().run, args=(self._work, wanted), name="line", daemon=True)
         self._reader.start()
@@ -111,11 +122,11 @@ class Line:
         self._left.set()
         if self._reader is None:
             return
-        if self.ended not in (Ended.SILENT, Ended.MADE_WAY):
-            self._reader.join(HANDING_OVER)
+        self._reader.join(TICK)
         while self._reader.is_alive():
-            _hang_up(self._peer)
-            self._reader.join(HANDING_OVER)
+            if time.monotonic() - self._heard > self._silence:
+                _hang_up(self._peer, self._silence, self.taken)
+            self._reader.join(LOOK_AGAIN)
 
     def _work(self, wanted: int) -> None:
         size = FIRST
@@ -188,13 +199,19 @@ def place(most: int) -> Iterator[None]:
             _taken -= 1
 
 
-def drained(request: HttpRequest) -> bool:
-    """Read what is left of a body and throw it away. False when that was too much or took too long."""
+def drained(request: HttpRequest, *, known: bool) -> bool:
+    """Read what is left of a body and throw it away. False when that was too much or took too long.
+
+    Of a sender who is not `known` nothing is read: nobody waits for them.
+    """
     length = request.META.get("CONTENT_LENGTH") or ""
     if length.strip("0") == "" and not request.headers.get("Transfer-Encoding"):
         return True
+    if not known:
+        return False
     until = time.monotonic() + DRAINING
-    line = Line(uuid4(), request.read, None, silence=DRAINING, peer=request.META.get("REMOTE_ADDR", ""))
+    peer, silence = request.META.get("REMOTE_ADDR", ""), settings.SANAD_UPLOAD_SILENCE
+    line = Line(uuid4(), request.read, None, silence=silence, peer=peer)
     try:
         for _piece in line.pieces(DRAINED):
             if time.monotonic() > until:
@@ -204,17 +221,33 @@ def drained(request: HttpRequest) -> bool:
         line.end()
 
 
-def _hang_up(peer: str) -> None:
-    """End the connection of this process to a peer, "address:port"; nothing where there is no such thing."""
-    host, _colon, port = peer.rpartition(":")
+def _hang_up(peer: str, silence: float, taken: int) -> None:
+    """End the connections of this process to a host that brought so many bytes and are silent, both sides, so long."""
     folder = Path("/proc/self/fd")
-    for entry in folder.iterdir() if port.isdigit() and folder.is_dir() else ():
-        try:
-            descriptor = int(entry.name)
-            if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                continue
-            with socket.socket(fileno=os.dup(descriptor)) as found:
-                if found.getpeername()[:2] == (host.strip("[]"), int(port)):
-                    found.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            continue
+    try:
+        for entry in folder.iterdir() if folder.is_dir() else ():
+            _hang_up_one(int(entry.name), peer, silence, taken)
+    except Exception as problem:
+        log.error("a silent line could not be ended: %s", type(problem).__name__)
+
+
+def _hang_up_one(descriptor: int, peer: str, silence: float, taken: int) -> None:
+    try:
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            return
+        with socket.socket(fileno=os.dup(descriptor)) as found:
+            if found.family not in (socket.AF_INET, socket.AF_INET6) or _host(found.getpeername()[0]) != _host(peer):
+                return
+            told = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+            if len(told) < TCP_INFO_RECEIVED + 8:
+                return
+            sent, heard = struct.unpack_from("=I", told, 44)[0], struct.unpack_from("=I", told, 52)[0]  # milliseconds
+            brought = struct.unpack_from("=Q", told, TCP_INFO_RECEIVED)[0]
+            if min(sent, heard) >= silence * 1_000 and brought >= taken:
+                found.shutdown(socket.SHUT_RDWR)
+    except OSError:  # closed meanwhile
+        return
+
+
+def _host(address: str) -> str:
+    return address.strip("[]").removeprefix("::ffff:")

@@ -120,6 +120,8 @@ def _enter(upload_id: UUID, writer: UUID, at_offset: int, sha256: str) -> tuple[
         if found.state == UploadState.FAILED:
             if not found.wrapped_key:
                 raise NotNow(found.problem_detail or _("This upload failed. Send the file again."))
+            if found.offset < found.length:
+                raise gone()
             ask_again(found, now)
         if found.state not in (UploadState.RECEIVING, UploadState.FINISHING):
             return found, False
@@ -134,7 +136,7 @@ def _enter(upload_id: UUID, writer: UUID, at_offset: int, sha256: str) -> tuple[
 def _go_on_under_a_new_key(upload: Upload, old: Kept, writer: UUID) -> Kept:
     fresh = staging.under_a_new_key(old)
     metadata = sealed(upload.id, fresh.key, metadata_of(upload))
-    changed = Upload.objects.filter(pk=upload.pk, writer=writer).update(
+    changed = Upload.objects.filter(pk=upload.pk, writer=writer, state=UploadState.RECEIVING).update(
         blob_id=fresh.blob_id, wrapped_key=wrapped(fresh), sealed_metadata=metadata
     )
     staging.forget(old if changed else fresh, cut_down=True)

@@ -15,7 +15,7 @@ from django.db.models import F, Sum
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from accounts.permissions import NotNow, permitted, require
+from accounts.permissions import NotNow, NotVisible, permitted, require
 from custody import keys, seal
 from custody.memory import Secret
 from evidence import staging
@@ -97,14 +97,16 @@ def require_taken(upload: Upload) -> None:
 
 
 def terminate(upload: Upload) -> None:
-    """Give an upload up with all its bytes. Raises turns.Busy, NotNow once everything arrived."""
+    """Give an upload up with all its bytes. Raises turns.Busy, NotVisible, NotNow once everything arrived."""
     with turn(upload.pk):
         with transaction.atomic():
-            upload = Upload.objects.select_for_update().get(pk=upload.pk)
-            if upload.state in (UploadState.FINISHING, UploadState.HELD):
+            found = Upload.objects.select_for_update().filter(pk=upload.pk).first()
+            if found is None:
+                raise NotVisible
+            if found.state in (UploadState.FINISHING, UploadState.HELD):
                 raise NotNow(_("This file has arrived whole; it cannot be taken back by its sender."))
-            kept, cut_down = Kept(upload.blob_id, Secret(), upload.offset), upload.writer is not None
-            upload.delete()
+            kept, cut_down = Kept(found.blob_id, Secret(), found.offset), found.writer is not None
+            found.delete()
         staging.forget(kept, cut_down=cut_down)
     log.info("upload %s was terminated", upload.pk)
 
@@ -153,13 +155,16 @@ def still_staged(blob_ids: set[UUID]) -> set[UUID]:
 
 
 def _begun_before(by: User, at: datetime, intake: Intake, length: int, key: UUID, sha256: str) -> Upload | None:
-    mine = permitted(by, "upload.view", Upload.objects.filter(by=by, key=key)).exclude(state=UploadState.EXPIRED)
+    mine = Upload.objects.filter(by=by, key=key).exclude(state=UploadState.EXPIRED)
     found = mine.select_for_update(of=("self",)).order_by("-created_at").first()
     if found is None or is_over(found, at) or is_lost(found):
         if found is not None and found.state == UploadState.RECEIVING:  # its time is over; the job has not come yet
             Upload.objects.filter(pk=found.pk).update(state=UploadState.FAILED, problem_code="expired")
         return None
-    if found.intake_id != intake.pk or found.length != length:
+    if found.state == UploadState.FAILED and found.offset < found.length:  # it was over before another took the key
+        return None
+    visible = permitted(by, "upload.view", Upload.objects.filter(pk=found.pk)).exists()
+    if not visible or found.intake_id != intake.pk or found.length != length:
         raise NotNow(uploads.KEY_USED)
     if found.item is not None:
         uploads.earlier_item(by, key, intake=intake, sha256=sha256 or None, size=length)
@@ -197,7 +202,8 @@ def give_up(upload: Upload, writer: UUID, code: str, detail: str) -> None:
 
 def ask_again(upload: Upload, at: datetime) -> None:
     """Have an upload that was not taken, and whose bytes still stand, finished once more."""
-    Upload.objects.filter(pk=upload.pk, state=UploadState.FAILED).exclude(wrapped_key=b"").update(
+    whole = Upload.objects.filter(pk=upload.pk, state=UploadState.FAILED, offset=F("length"))
+    whole.exclude(wrapped_key=b"").update(
         state=UploadState.FINISHING, problem_code="", problem_detail="", touched_at=at
     )
     upload.refresh_from_db()
@@ -236,8 +242,8 @@ def gone() -> ReceptionRefused:
 
 
 def change(upload: Upload, writer: UUID, changes: dict[str, Any]) -> None:
-    """Write into the row of an upload as its writer. Raises Fenced when another is by now."""
-    if not Upload.objects.filter(pk=upload.pk, writer=writer).update(**changes):
+    """Write into the row of an upload as its writer. Raises Fenced when another is by now, or it was given up."""
+    if not Upload.objects.filter(pk=upload.pk, writer=writer, state=upload.state).update(**changes):
         raise Fenced
 
 

@@ -50,7 +50,7 @@ WHOLE = _header("Repr-Digest", words="RFC 9530 of the whole file: sha-256=:base6
 METADATA = _header(
     "Upload-Metadata", required=True, words="intake (required), filename, key, modified, sha256; values in Base64"
 )
-PROBLEMS = dict.fromkeys((400, 409, 410, 412, 413, 415, 422, 423, 429, 507), ProblemSerializer)
+PROBLEMS = dict.fromkeys((400, 409, 410, 411, 412, 413, 415, 422, 423, 429, 507), ProblemSerializer)
 
 
 class _Unparsed(BaseParser):
@@ -110,7 +110,10 @@ class TusView(APIView):
         answer = super().finalize_response(request, response, *args, **kwargs)
         answer["Tus-Resumable"] = tus.VERSION
         answer["Cache-Control"] = "no-store"
-        whole = self.line.ended is lines.Ended.WHOLE if self.line and self.line.began else lines.drained(self._body)
+        if self.line and self.line.began:
+            whole = self.line.ended is lines.Ended.WHOLE
+        else:
+            whole = lines.drained(self._body, known=request.user.is_authenticated)
         if not whole:
             answer["Connection"] = "close"
         return answer
@@ -161,7 +164,7 @@ class TusUploadsView(TusView):
         said = tus.Metadata.parsed(raw)
         if said.intake is None:
             raise ValidationError({"intake": [_("Open an intake first and name it here.")]})
-        sent = tus.body_length(body) != 0
+        sent = _brings(body)
         if sent:
             _require_type(body)
         upload, fresh = resumable.begin(
@@ -187,7 +190,7 @@ class TusUploadView(TusView):
         """How many bytes are held."""
         upload = resumable.require_upload(person(request), timezone.now(), upload_id)
         if lines.make_way(upload.pk):
-            upload.refresh_from_db()
+            upload = resumable.require_upload(person(request), timezone.now(), upload_id)
         if resumable.is_over(upload, timezone.now()) or resumable.is_lost(upload):
             raise resumable.gone()
         headers = _told(upload) | {"Upload-Length": str(upload.length)}
@@ -204,7 +207,7 @@ class TusUploadView(TusView):
         """Add bytes at the offset. 204 means that they are durable; Upload-Offset says how many there are now."""
         body = request._request
         upload = resumable.require_upload(person(request), timezone.now(), upload_id)
-        if tus.body_length(body) != 0:
+        if _brings(body):
             _require_type(body)
         upload = self.take(request, upload, tus.number(body, "Upload-Offset"))
         if self.line is not None and self.line.ended is lines.Ended.MADE_WAY:
@@ -241,6 +244,15 @@ class TusUploadView(TusView):
 
 def _told(upload: Upload) -> dict[str, str]:
     return {"Upload-Offset": str(upload.offset), "Upload-Expires": tus.expires(upload.expires_at)}
+
+
+def _brings(request: HttpRequest) -> bool:
+    """Whether there is a body. Raises ReceptionRefused (411) for one of unknown length, ValidationError."""
+    length = tus.body_length(request)
+    if length is None:
+        words = _("The upload does not say how many bytes it has (Content-Length).")
+        raise ReceptionRefused(words, "length_required", 411)
+    return length != 0
 
 
 def _require_type(request: HttpRequest) -> None:

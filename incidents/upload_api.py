@@ -26,8 +26,8 @@ from evidence import blobs
 from evidence.blobs import ReceptionRefused
 from evidence.models import Item
 from evidence.store import StoreProblem, Unreachable
-from incidents import uploads
-from incidents.bodies import chunks, declared, drain, sha256_of
+from incidents import lines, uploads
+from incidents.bodies import chunks, declared, sha256_of
 from incidents.models import Incident
 from incidents.serializers import (
     DigestsSerializer,
@@ -154,7 +154,8 @@ class UploadsView(APIView):
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         """A refusal must reach a sender who is still sending: read a little more, then give up the connection."""
         answer = super().finalize_response(request, response, *args, **kwargs)
-        if answer.status_code >= 400 and not drain(getattr(request, "_request", request)):
+        known = request.user.is_authenticated
+        if answer.status_code >= 400 and not lines.drained(getattr(request, "_request", request), known=known):
             answer["Connection"] = "close"
         return answer
 

@@ -28,7 +28,7 @@ from custody.vocabulary import Type
 from evidence import blobs, store
 from evidence.models import Blob, Item
 from incidents import actions, uploads
-from incidents.bodies import DRAINED_AT_MOST
+from incidents.lines import DRAINED
 from incidents.models import Incident, Intake, Link
 from ledger.entry import encode_entry
 from tests import factories
@@ -463,7 +463,7 @@ def test_who_may_not_send_is_refused_before_the_body_is_kept(
         b"", intake=intake, **dict[str, Any]({"wsgi.input": body, "CONTENT_LENGTH": "40000000"})
     )
     assert response.status_code in (401, 403, 404)
-    assert body.taken <= DRAINED_AT_MOST + 1
+    assert body.taken <= DRAINED + 1
     assert response.headers["Connection"] == "close"
     assert not Item.objects.exists()
     assert stored() == set()
