@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -56,23 +55,32 @@ def fresh_cipher(subject_id: UUID) -> SubjectCipher:
 
 
 def existing_aead(subject_id: UUID) -> AESGCM:
-    """The cipher of a subject that has one. Raises SealBroken when its key was destroyed."""
+    """The cipher of a subject that has one. Raises SealBroken when its key was destroyed, KeyAway."""
     row = SubjectKey.objects.filter(subject_id=subject_id).first()
     if row is None:
         raise SealBroken("the key of this subject was destroyed")
     try:
         return _opened(bytes(row.wrapped), subject_id)
+    except keys.KeyAway:
+        raise  # of the value it says nothing
     except keys.KeyProblem as problem:
         raise SealBroken(str(problem)) from None
 
 
 def existing_aeads(subject_ids: Collection[str]) -> dict[str, AESGCM]:
-    """The ciphers of those of the subjects whose key stands and opens, in one look. Ids are UUIDs as text."""
+    """The ciphers of those of the subjects whose key stands and opens, in one look. Ids are UUIDs as text.
+
+    Raises KeyAway when that cannot be told now.
+    """
     found: dict[str, AESGCM] = {}
     sql = "SELECT subject_id::text, wrapped FROM custody_subjectkey WHERE subject_id = ANY(%s::uuid[])"
     for subject_id, wrapped in statements.execute(sql, [list(subject_ids)]).fetchall():
-        with suppress(keys.KeyProblem):
+        try:
             found[subject_id] = _opened(wrapped, subject_id)
+        except keys.KeyAway:
+            raise
+        except keys.KeyProblem:
+            continue
     return found
 
 

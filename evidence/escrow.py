@@ -1,7 +1,8 @@
 """Escrow: every object's data key, encrypted to people who keep an identity offline, any one of whom opens it.
 
 1. A row is written in the transaction of the blob itself (`deposit`), by whoever makes the blob, under the recipients
-   that the file of recipients names at that moment (age v1, X25519). Without the file there is no escrow.
+   that the file of recipients names at that moment (age v1, X25519). An empty file, or none where nothing is in
+   escrow, means that there is no escrow.
 2. A file of recipients that cannot be read stops what would be received: nobody finds out years later that it did
    not work. `manage.py check` says so before anything starts.
 3. A row goes away with the key it is of (evidence/sql/escrow.sql).
@@ -49,12 +50,17 @@ class Plain:
     name: str
 
 
-def recipients() -> Recipients:
-    """Whom escrow is for now; nobody when it is not switched on. Raises KeyProblem when that cannot be told."""
+def recipients(*, ask: bool = True) -> Recipients:
+    """Whom escrow is for now; nobody when it is not switched on. Raises KeyProblem when that cannot be told.
+
+    `ask` the database, when there is no file, whether there was one.
+    """
     path = Path(settings.SANAD_ESCROW_RECIPIENTS)
     try:
         status = path.stat()
     except FileNotFoundError:
+        if ask and Escrow.objects.exists():
+            raise KeyProblem("the file of escrow recipients is gone; an empty one in its place ends escrow") from None
         return Recipients({})
     except OSError as problem:
         raise KeyProblem(f"the file of escrow recipients cannot be read ({problem.strerror})") from None
@@ -68,7 +74,11 @@ def recipient_id(recipient: str) -> str:
 
 def deposit(blob: Blob, key: bytes | bytearray, plain: Plain) -> None:
     """Put a blob's key in escrow, in the transaction that makes or reseals it. Raises KeyProblem."""
-    known = recipients()
+    deposit_for(recipients(), blob, key, plain)
+
+
+def deposit_for(known: Recipients, blob: Blob, key: bytes | bytearray, plain: Plain) -> None:
+    """The same for recipients that were read before: of a run, all rows are for the same."""
     if known.by_id:
         Escrow.objects.create(
             blob_id=blob.id,
@@ -101,6 +111,8 @@ def _read(path: Path, _stamp: object) -> Recipients:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         raise KeyProblem("the file of escrow recipients cannot be read") from None
+    if not text:
+        return Recipients({})  # switched off, and said so
     found: dict[str, str] = {}
     for number, line in enumerate(text[: MOST_BYTES + 1].splitlines(), 1):
         stated = line.partition("#")[0].strip()

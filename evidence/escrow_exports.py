@@ -25,7 +25,7 @@ from django.utils.translation import ngettext
 from custody import keys
 from custody.engine import Agent, Subject, acting, record, timestamp
 from custody.vocabulary import Type
-from evidence.escrow import Plain, deposit, recipients
+from evidence.escrow import Plain, Recipients, deposit_for, recipients
 from evidence.models import Blob, Derivative, Erasure, Escrow, EscrowExport, Item
 from evidence.vocabulary import ErasureState
 from ledger import durable
@@ -65,7 +65,7 @@ def catch_up(*, by: Agent, at: datetime) -> Iterator[int]:
     while True:
         with acting():
             batch = list(_uncovered(known.ids).filter(pk__gt=after).select_for_update(skip_locked=True)[:BATCH])
-            done = sum(_seal_again(blob) for blob in batch)
+            done = sum(_seal_again(blob, known) for blob in batch)
             if done:
                 _record(by, at, {"step": "sealed", "objects": done, "recipients": known.ids})
         if not batch:
@@ -154,14 +154,16 @@ def beyond(user: Any, items: Sequence[Item]) -> Iterator[str]:
         ) % {"count": count}
 
 
-def _seal_again(blob: Blob) -> bool:
+def _seal_again(blob: Blob, known: Recipients) -> bool:
     try:
         unwrapped = keys.provider().unwrap(bytes(blob.wrapped_key), f"blob/{blob.id}")
+    except keys.KeyAway:
+        raise
     except keys.KeyProblem:
         return False
     with unwrapped as key:
         Escrow.objects.filter(blob_id=blob.id).delete()
-        deposit(blob, key, _plain(blob))
+        deposit_for(known, blob, key, _plain(blob))
     return True
 
 

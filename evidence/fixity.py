@@ -74,6 +74,8 @@ class _Told:
 def find(item: Item) -> Finding:
     """Test an item. Never raises for what it finds: every fault is an outcome with words for it.
 
+    Raises keys.KeyAway when the key-encryption key cannot be used now: that is no finding about the item.
+
     1. bytes: every stored copy is read and hashed; the digest must be their address.
     2. reception: the ledger holds one reception of the item, and its opened values fit its commitments.
     3. record: every column that reception fixed is as the ledger recorded it, the key and the sealed name too.
@@ -212,6 +214,8 @@ def _same_key(blob: Blob) -> None:
     try:
         with keys.provider().unwrap(bytes(blob.wrapped_key), f"blob/{blob.id}") as key:
             commitment = blobs.key_commitment(key)
+    except keys.KeyAway:
+        raise  # an outage is no finding
     except keys.KeyProblem:
         commitment = ""
     if commitment != blob.key_commitment:

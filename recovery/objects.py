@@ -3,8 +3,10 @@
 import hashlib
 import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from recovery.escrow_file import Opened
 from recovery.payload import PayloadBroken, decrypt
@@ -56,7 +58,7 @@ def _places(store: Path, address: str) -> list[Path]:
 
 
 def _from(path: Path, opened: Opened, out: Path | None) -> Recovered:
-    with path.open("rb") as stored:
+    with _stored(path) as stored:
         digest = hashlib.sha256()
         while block := stored.read(READ):
             digest.update(block)
@@ -67,7 +69,7 @@ def _from(path: Path, opened: Opened, out: Path | None) -> Recovered:
         plain, count, name = hashlib.sha256(), 0, name_of(opened)
         partial = Path(os.devnull) if out is None else out / f".{name}.partial"
         try:
-            with partial.open("wb") as target:
+            with _fresh(partial, out) as target:
                 try:
                     for piece in decrypt(stored, size, opened.key, opened.blob):
                         plain.update(piece)
@@ -88,10 +90,28 @@ def _from(path: Path, opened: Opened, out: Path | None) -> Recovered:
     return Recovered(name, count, plain.hexdigest(), opened.sha256 is not None)
 
 
+def _stored(path: Path) -> BinaryIO:
+    """A plain file: a pipe or a device in the store would never end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotRecovered("what stands at its address is no file")
+    return os.fdopen(descriptor, "rb")
+
+
+def _fresh(partial: Path, out: Path | None) -> BinaryIO:
+    """For the owner alone, and never through a link that somebody put there; one of a run that was killed goes."""
+    if out is None:
+        return partial.open("wb")
+    partial.unlink(missing_ok=True)
+    return os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb")
+
+
 def _keep(partial: Path, target: Path, sha256: str) -> None:
     """Nothing is overwritten; what was recovered before and is the same stays."""
-    try:
-        os.link(partial, target)
+    try:  # not by a link: many media of recovery know none
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+        partial.replace(target)
     except FileExistsError:
         with target.open("rb") as standing:
             if hashlib.file_digest(standing, "sha256").hexdigest() != sha256:

@@ -21,6 +21,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.permissions import compartments, permitted
 from custody.engine import SYSTEM
+from custody.keys import KeyAway
 from evidence.actions import record_system_finding
 from evidence.fixity import find
 from evidence.models import FixityCheck, Item
@@ -91,7 +92,11 @@ def work(*, lane: int, lanes: int, until: float) -> Stretch:
         if not items or len(unsigned) >= BATCH:
             return Stretch(done, failed, size, more=False, away=False)
         for item in items:
-            finding = find(item)
+            try:
+                finding = find(item)
+            except KeyAway as problem:
+                log.critical("%s: the sweep waits", problem)
+                return Stretch(done, failed, size, more=True, away=True)
             size += item.size
             if finding.outcome == FixityOutcome.PENDING:
                 unsigned.append(item)

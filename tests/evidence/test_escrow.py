@@ -229,7 +229,6 @@ def test_the_file_has_the_digest_that_the_ledger_has_and_overwrites_nothing(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "names none"),
         ("# nobody\n\n", "names none"),
         ("age1nobody\n", "line 1"),
         ("# x\nssh-ed25519 AAAA\n", "line 2"),
@@ -248,6 +247,29 @@ def test_recipients_that_cannot_be_read_stop_the_start_and_every_reception(
     with pytest.raises(KeyProblem, match=said):
         factories.make_item(data=b"x")
     assert not Blob.objects.exists()
+
+
+def test_a_file_of_recipients_that_disappears_does_not_end_escrow(
+    holders: list[Any], name: Callable[..., None], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name(holders[0])
+    items = [factories.make_item(data=b"%d" % number) for number in range(3)]
+    path = Path(settings.SANAD_ESCROW_RECIPIENTS)
+    name(holders[1])
+    monkeypatch.setattr(escrow_exports, "BATCH", 1)
+    run = escrow_exports.catch_up(by=SYSTEM, at=timezone.now())
+    next(run)
+    path.unlink()
+    list(run)  # which goes on for those whom it began with
+    assert all(record_of(row, holders[1])["key"] for row in Escrow.objects.all())
+    assert Escrow.objects.count() == 3
+    assert "evidence.E001" in [problem.id for problem in run_checks(databases=["default"])]
+    with pytest.raises(KeyProblem, match="recipients is gone"):
+        factories.make_item(items[0].compartment, by=items[0].received_by, data=b"never without escrow")
+    path.write_text("")
+    assert run_checks() == []
+    factories.make_item(items[0].compartment, by=items[0].received_by, data=b"escrow was ended")
+    assert Escrow.objects.count() == 3
 
 
 @pytest.fixture(autouse=True)

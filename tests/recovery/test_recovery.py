@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 import secrets
 import shutil
 import subprocess
@@ -102,6 +103,24 @@ def test_it_needs_nothing_of_the_archive(left: Left, tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     assert not {"django", "psycopg", "evidence", "custody", "ledger", "archive"} & set(ended.stdout.split())
+
+
+def test_what_is_recovered_is_for_its_owner_alone_and_no_link_or_pipe_leads_elsewhere(
+    left: Left, tmp_path: Path
+) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    out.mkdir()
+    for accession in left.expected:
+        (out / f".{accession}.partial").symlink_to(elsewhere)
+    assert left.run("--out", str(out))[0] == 0
+    assert not elsewhere.exists()
+    assert {path.stat().st_mode & 0o777 for path in out.iterdir()} == {0o600}
+    stored = next(path for path in left.store.rglob("*") if path.is_file())
+    stored.unlink()
+    os.mkfifo(stored)
+    code, told, _ = left.run("--test")
+    assert code == 1
+    assert [one["problem"] for one in told if not one["recovered"]] == ["what stands at its address is no file"]
 
 
 def test_asked_again_it_changes_nothing_and_overwrites_nothing(left: Left, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """`manage.py signer`: signs the heads of the ledger and scrubs it, until told to stop."""
 
-import contextlib
 import logging
 import signal
 import threading
@@ -13,12 +12,13 @@ from django.db import connection
 
 from custody import keys, scrub, signer_state
 from custody.alarm import SIGNER, LedgerBroken, clear_alarm, raise_for
-from custody.keys import KeyProblem
+from custody.keys import KeyAway, KeyProblem
 from custody.outages import persist
 from custody.signer import accept_clock, sign_head
 
 log = logging.getLogger("custody.signer")
 CADENCE = 1.0  # seconds between two looks at the ledger
+AWAY = 60.0  # and before the values are compared again when their key cannot be used
 EX_IOERR, EX_CONFIG = 74, 78
 
 
@@ -104,13 +104,19 @@ class Command(BaseCommand):
 
         def work() -> None:
             while not self.stopping.is_set():
-                with contextlib.suppress(scrub.Stopped):
+                pause = CADENCE
+                try:
                     if scrub.due(datetime.now(UTC)):
                         scrub.scrub(pause=self._rest)
                     elif scrub.due(datetime.now(UTC), scrub.VALUES):
                         scrub.scrub_values(pause=self._step_aside)
+                except scrub.Stopped:
+                    pass
+                except KeyAway as problem:  # an outage, of which nothing is concluded; the pass goes on later
+                    log.warning("the values were not compared: %s", problem)
+                    pause = AWAY
                 connection.close()
-                self.stopping.wait(CADENCE)
+                self.stopping.wait(pause)
 
         try:
             persist(work, self.stopping, log)
