@@ -21,10 +21,11 @@ from django.utils.translation import gettext as _
 
 from accounts.permissions import NotNow, NotVisible, Refused
 from custody.engine import acting
+from custody.seal import SealBroken
 from evidence import blobs, staging, store
 from evidence.models import Item
 from evidence.streams import StreamBroken
-from incidents import tus, uploads
+from incidents import resumable, tus, uploads
 from incidents.models import Upload
 from incidents.resumable import Fenced, give_up, kept_of, metadata_of
 from incidents.turns import PATIENCE, Busy, turn
@@ -68,6 +69,7 @@ def _finish(upload: Upload, writer: UUID) -> None:
     try:
         with _Refusals():
             uploads.require_intake(upload.by, upload.created_at, upload.intake_id)
+            metadata_of(upload)
         try:
             parts = [staging.Part(part.start, part.stop, part.sha256) for part in upload.parts.all()]
             received = staging.whole(kept, parts)
@@ -145,6 +147,9 @@ class _Refusals:
             raise _NotTaken("not_now", str(problem.message), final=False) from problem
         if isinstance(problem, ValidationError):
             raise _NotTaken("invalid", " ".join(problem.messages), final=False) from problem
+        if isinstance(problem, SealBroken):
+            log.error("upload: %s", problem)
+            raise _NotTaken("changed", str(resumable.CHANGED), final=False) from problem
         if isinstance(problem, IntegrityError):
             raise _NotTaken("not_now", str(uploads.KEY_USED), final=False) from problem
 

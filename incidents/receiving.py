@@ -45,6 +45,7 @@ from incidents.resumable import (
     Fenced,
     ask_again,
     change,
+    declare,
     give_up,
     gone,
     is_over,
@@ -125,22 +126,26 @@ def _enter(upload_id: UUID, writer: UUID, at_offset: int, sha256: str) -> tuple[
             ask_again(found, now)
         if found.state not in (UploadState.RECEIVING, UploadState.FINISHING):
             return found, False
-        found.declared_sha256 = sha256 or found.declared_sha256
+        if sha256 and not found.declared_sha256:
+            declare(found, sha256)
         cut_down = found.writer is not None
         if found.state == UploadState.RECEIVING:
             found.writer = writer
-        found.save(update_fields=["declared_sha256", "writer"])
+        found.save(update_fields=["writer"])
         return found, cut_down
 
 
 def _go_on_under_a_new_key(upload: Upload, old: Kept, writer: UUID) -> Kept:
     fresh = staging.under_a_new_key(old)
-    metadata = sealed(upload.id, fresh.key, metadata_of(upload))
-    changed = Upload.objects.filter(pk=upload.pk, writer=writer, state=UploadState.RECEIVING).update(
-        blob_id=fresh.blob_id, wrapped_key=wrapped(fresh), sealed_metadata=metadata
-    )
+    with transaction.atomic():
+        mine = Upload.objects.select_for_update().filter(pk=upload.pk, writer=writer, state=UploadState.RECEIVING)
+        changed = mine.first()
+        if changed is not None:
+            changed.sealed_metadata = sealed(changed, fresh.key, metadata_of(changed))
+            changed.blob_id, changed.wrapped_key = fresh.blob_id, wrapped(fresh)
+            changed.save(update_fields=["blob_id", "wrapped_key", "sealed_metadata"])
     staging.forget(old if changed else fresh, cut_down=True)
-    if not changed:
+    if changed is None:
         raise Fenced
     log.warning("upload %s goes on under a new key after %s bytes: it was cut down", upload.pk, old.offset)
     return fresh

@@ -3,6 +3,7 @@
 Creation is done in one queue for all: quotas count what others have just begun, and a key is begun once.
 """
 
+import json
 import logging
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Sum
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from accounts.permissions import NotNow, NotVisible, permitted, require
@@ -29,6 +31,8 @@ from incidents.vocabulary import UploadState
 log = logging.getLogger("incidents.uploads")
 OPEN = (UploadState.RECEIVING, UploadState.FINISHING, UploadState.FAILED)  # as the index of the open ones has it
 SPARE = 256 << 20  # bytes that stay free on the disk, for the database and the log
+
+CHANGED = gettext_lazy("The record of this upload was changed in the archive. Nothing is made of it; tell who runs it.")
 
 
 class Fenced(Exception):
@@ -65,7 +69,7 @@ def begin(
             _require_room(by, length)
             kept = staging.begun()
             upload.blob_id, upload.wrapped_key = kept.blob_id, wrapped(kept)
-            upload.sealed_metadata = sealed(upload.id, kept.key, metadata)
+            upload.sealed_metadata = sealed(upload, kept.key, metadata)
         upload.expires_at = at + timedelta(seconds=settings.SANAD_UPLOAD_LIFE)
         upload.save()
     log.info("upload %s begins", upload.pk)
@@ -141,11 +145,25 @@ def wrapped(kept: Kept) -> bytes:
 
 
 def metadata_of(upload: Upload) -> str:
-    """Upload-Metadata as it was sent; empty once it is needed no more. Raises SealBroken, KeyProblem."""
-    if not upload.sealed_metadata:
+    """Upload-Metadata as it was sent; empty once it is needed no more.
+
+    Raises SealBroken when the row is not as it was written, KeyProblem.
+    """
+    if not upload.sealed_metadata and not upload.wrapped_key:
         return ""
     aead = _metadata_aead(upload.id, kept_of(upload).key)
-    return seal.unseal_with(aead, "metadata", bytes(upload.sealed_metadata)).decode()
+    told = json.loads(seal.unseal_with(aead, "metadata", bytes(upload.sealed_metadata)))
+    if told["row"] != _bound(upload):
+        raise seal.SealBroken("the row of an upload was changed")
+    return str(told["metadata"])
+
+
+def declare(upload: Upload, sha256: str) -> None:
+    """Note the digest of the whole in a row that is locked, and save it. Raises SealBroken, KeyProblem."""
+    metadata = metadata_of(upload)
+    upload.declared_sha256 = sha256
+    upload.sealed_metadata = sealed(upload, kept_of(upload).key, metadata)
+    upload.save(update_fields=["declared_sha256", "sealed_metadata"])
 
 
 def still_staged(blob_ids: set[UUID]) -> set[UUID]:
@@ -172,8 +190,7 @@ def _begun_before(by: User, at: datetime, intake: Intake, length: int, key: UUID
     if sha256 and sha256 != (found.declared_sha256 or sha256):
         raise NotNow(uploads.KEY_USED)
     if sha256 and not found.declared_sha256:
-        found.declared_sha256 = sha256
-        found.save(update_fields=["declared_sha256"])
+        declare(found, sha256)
     if found.state == UploadState.FAILED:
         ask_again(found, at)
     return found
@@ -247,8 +264,14 @@ def change(upload: Upload, writer: UUID, changes: dict[str, Any]) -> None:
         raise Fenced
 
 
-def sealed(upload_id: UUID, key: Secret, metadata: str) -> bytes:
-    return seal.seal_with(_metadata_aead(upload_id, key), "metadata", metadata.encode())
+def sealed(upload: Upload, key: Secret, metadata: str) -> bytes:
+    """What was said, together with what of the row decides whose item is made of which bytes."""
+    told = {"row": _bound(upload), "metadata": metadata}
+    return seal.seal_with(_metadata_aead(upload.id, key), "metadata", json.dumps(told).encode())
+
+
+def _bound(upload: Upload) -> list[str]:
+    return [str(upload.by_id), str(upload.intake_id), str(upload.key), str(upload.length), upload.declared_sha256]
 
 
 def _metadata_aead(upload_id: UUID, key: Secret) -> AESGCM:

@@ -32,6 +32,7 @@ def finish_uploads_left_lying(timestamp: int) -> None:
     for upload in overdue.order_by("touched_at")[:MOST_AT_ONCE]:
         log.warning("upload %s is not finished yet and is asked again", upload.pk)
         jobs.defer_upload(upload.pk, upload.length)
+        Upload.objects.filter(pk=upload.pk).update(touched_at=timezone.now())  # the next time others come first
 
 
 @app.periodic(cron="*/10 * * * *")

@@ -26,6 +26,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.requests import person
+from custody.seal import SealBroken
 from evidence.blobs import ReceptionRefused
 from evidence.store import StoreProblem
 from incidents import jobs, lines, receiving, resumable, tus
@@ -97,6 +98,9 @@ class TusView(APIView):
         if isinstance(exc, ReceptionRefused):
             headers = {"Tus-Version": tus.VERSION} if exc.status == 412 else {}
             return Response({"code": exc.code, "detail": exc.message}, exc.status, headers=headers)
+        if isinstance(exc, SealBroken):
+            log.error("upload: %s", exc)
+            return Response({"code": "changed", "detail": str(resumable.CHANGED)}, 409)
         if isinstance(exc, lines.NoPlace):
             words = _("Too many files are arriving at once. Try again in a moment.")
             return Response({"code": "too_busy", "detail": words}, 503, headers={"Retry-After": "5"})

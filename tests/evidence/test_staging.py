@@ -33,7 +33,8 @@ def added(kept: Kept, data: bytes) -> Kept:
     with Staged(kept) as staged:
         staged.write(data)
         after = staged.keep()
-    staging.forget_tail(kept)
+    if data:  # what brings nothing moves no offset, and its tail is the one before
+        staging.forget_tail(kept)
     return after
 
 

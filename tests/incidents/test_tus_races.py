@@ -1,5 +1,6 @@
 """Resumable uploads that meet another request, the end of their time, or a row that somebody changed."""
 
+import hashlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -98,3 +99,27 @@ def test_a_body_of_unknown_length_is_refused_and_not_taken_for_an_empty_one() ->
         answer = sender.ask(method, where, Transfer_Encoding="chunked", Content_Type=PART, **said)
         assert (answer.status_code, answer.json()["code"]) == (411, "length_required")
     assert Upload.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_row_that_somebody_turned_over_to_another_makes_no_item_and_tells_nothing() -> None:
+    sender, thief = Sender(), Sender()
+    url = sender.begin(8, b"four")["Location"]
+    Upload.objects.update(by=thief.incident.opened_by, intake=thief.intake, length=4)
+    assert thief.head(url).status_code == 409
+    answer = thief.patch(url, 4, b"")
+    assert (answer.status_code, answer.json()["code"]) == (409, "changed")
+    assert not Item.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("seal", ["kept", "emptied"])
+def test_a_row_that_somebody_made_shorter_makes_no_item(seal: str) -> None:
+    sender = Sender()
+    said = encoded(intake=sender.intake, sha256=hashlib.sha256(b"fourfive").hexdigest())
+    url = sender.begin(8, b"four", Upload_Metadata=said)["Location"]
+    Upload.objects.update(length=4, declared_sha256="")
+    if seal == "emptied":
+        Upload.objects.update(sealed_metadata=b"")
+    assert sender.patch(url, 4, b"").status_code == 409
+    assert not Item.objects.exists()
