@@ -139,6 +139,12 @@ def show(page: Page, *, width: int, dark: bool) -> None:
     """The page as it is on another screen, without loading it again."""
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
+    # On a busy machine the page hears of it later than we do: axe would see one half in each light.
+    page.wait_for_function(
+        "([dark, width]) => matchMedia('(prefers-color-scheme: dark)').matches === dark && innerWidth === width"
+        " && new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))",
+        arg=[dark, width],
+    )
 
 
 def too_wide(page: Page) -> list[str]:
