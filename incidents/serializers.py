@@ -206,7 +206,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField()
 
 
-class UploadStateSerializer(serializers.Serializer[Any]):
+class ResumableUploadSerializer(serializers.Serializer[Any]):
     """What became of a resumable upload."""
 
     state = serializers.ChoiceField(choices=UploadState.choices)

@@ -33,7 +33,7 @@ from incidents import jobs, lines, receiving, resumable, tus
 from incidents.finishing import finish
 from incidents.models import Upload
 from incidents.resumable import Fenced
-from incidents.serializers import ProblemSerializer, UploadStateSerializer
+from incidents.serializers import ProblemSerializer, ResumableUploadSerializer
 from incidents.turns import Busy
 from incidents.upload_api import uploaded
 from incidents.vocabulary import UploadState
@@ -228,7 +228,7 @@ class TusUploadView(TusView):
         resumable.terminate(upload)
         return Response(status=204)
 
-    @extend_schema(responses={200: UploadStateSerializer})
+    @extend_schema(responses={200: ResumableUploadSerializer})
     def get(self, request: Request, upload_id: UUID) -> Response:
         """What became of the upload."""
         upload = resumable.require_upload(person(request), timezone.now(), upload_id)
