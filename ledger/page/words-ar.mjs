@@ -263,6 +263,10 @@ export const AR = {
     "sanad/erasure-closing": "رُفض المحو أو سُحب",
     "sanad/wrapping-key": "تغيّر مفتاح تشفير المفاتيح",
     "sanad/escrow": "أُودعت المفاتيح عند أصحاب الاسترداد",
+    replication: "نُسخت إلى مخزن آخر",
+    unpacking: "خرج من حاوية",
+    "sanad/import": "استيراد أوصاف",
+    "sanad/copy-repair": "أُصلحت نسخة مخزّنة من نسخة سليمة",
   },
   codes: {
     unreadable: "تعذّرت القراءة: ليس مجلّدًا ولا ملف ‎.zip كاملًا.",

@@ -196,6 +196,10 @@ export const EN = {
     "sanad/erasure-closing": "Erasure refused or withdrawn",
     "sanad/wrapping-key": "Key-encryption key changed",
     "sanad/escrow": "Keys given to escrow",
+    replication: "Copied to another store",
+    unpacking: "Came out of a container",
+    "sanad/import": "Descriptions imported",
+    "sanad/copy-repair": "Stored copy repaired from a good one",
   },
   codes: {
     unreadable: "It cannot be read: it is neither a folder nor a whole .zip file.",

@@ -213,6 +213,10 @@ export const FR = {
     "sanad/erasure-closing": "Effacement refusé ou retiré",
     "sanad/wrapping-key": "Clé de chiffrement des clés changée",
     "sanad/escrow": "Clés confiées au séquestre",
+    replication: "Copié dans un autre stockage",
+    unpacking: "Sorti d’un conteneur",
+    "sanad/import": "Descriptions importées",
+    "sanad/copy-repair": "Copie stockée réparée à partir d’une bonne copie",
   },
   codes: {
     unreadable: "Il ne peut pas être lu : ce n’est ni un dossier ni un fichier .zip entier.",
