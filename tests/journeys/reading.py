@@ -10,6 +10,7 @@ from playwright.sync_api import Page
 
 from tests.journeys.running import ROOT
 
+SETTLED = 1_000  # milliseconds in which a busy machine draws a page whose light or width changed
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _SHAPES = ("view", "show", "shown", "as")  # query words that make another page of the same address
@@ -164,20 +165,28 @@ def too_wide(page: Page) -> list[str]:
 
 
 def complaints(page: Page) -> list[str]:
-    """What axe-core finds wrong, one line a rule."""
+    """What axe-core finds wrong, one line a rule: of a page that has settled, so what it finds is looked at again."""
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(AXE.read_text("utf-8"))
-    violations: list[dict[str, Any]] = page.evaluate(
-        """async (rules) => (await axe.run(document, {
-            runOnly: rules, resultTypes: ["violations"], preload: false, iframes: false,
-        })).violations""",
-        RULES,
-    )
+    violations = _violations(page)
+    if violations:
+        page.wait_for_timeout(SETTLED)
+        violations = _violations(page)
     return [
         f"{violation['id']} ({violation['help']}): "
         + " | ".join(f"{node['html'][:160]} [{_why(node)}]" for node in violation["nodes"][:3])
         for violation in violations
     ]
+
+
+def _violations(page: Page) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = page.evaluate(
+        """async (rules) => (await axe.run(document, {
+            runOnly: rules, resultTypes: ["violations"], preload: false, iframes: false,
+        })).violations""",
+        RULES,
+    )
+    return found
 
 
 def _why(node: dict[str, Any]) -> str:
