@@ -10,7 +10,6 @@ from playwright.sync_api import Page
 
 from tests.journeys.running import ROOT
 
-SETTLED = 1_000  # milliseconds in which a busy machine draws a page whose light or width changed
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _SHAPES = ("view", "show", "shown", "as")  # query words that make another page of the same address
@@ -140,10 +139,8 @@ def show(page: Page, *, width: int, dark: bool) -> None:
     """The page as it is on another screen, without loading it again."""
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
-    # On a busy machine the page hears of it later than we do: axe would see one half in each light.
     page.wait_for_function(
-        "([dark, width]) => matchMedia('(prefers-color-scheme: dark)').matches === dark && innerWidth === width"
-        " && new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))",
+        "([dark, width]) => matchMedia('(prefers-color-scheme: dark)').matches === dark && innerWidth === width",
         arg=[dark, width],
     )
 
@@ -165,28 +162,20 @@ def too_wide(page: Page) -> list[str]:
 
 
 def complaints(page: Page) -> list[str]:
-    """What axe-core finds wrong, one line a rule: of a page that has settled, so what it finds is looked at again."""
+    """What axe-core finds wrong, one line a rule."""
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(AXE.read_text("utf-8"))
-    violations = _violations(page)
-    if violations:
-        page.wait_for_timeout(SETTLED)
-        violations = _violations(page)
-    return [
-        f"{violation['id']} ({violation['help']}): "
-        + " | ".join(f"{node['html'][:160]} [{_why(node)}]" for node in violation["nodes"][:3])
-        for violation in violations
-    ]
-
-
-def _violations(page: Page) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = page.evaluate(
+    violations: list[dict[str, Any]] = page.evaluate(
         """async (rules) => (await axe.run(document, {
             runOnly: rules, resultTypes: ["violations"], preload: false, iframes: false,
         })).violations""",
         RULES,
     )
-    return found
+    return [
+        f"{violation['id']} ({violation['help']}): "
+        + " | ".join(f"{node['html'][:160]} [{_why(node)}]" for node in violation["nodes"][:3])
+        for violation in violations
+    ]
 
 
 def _why(node: dict[str, Any]) -> str:
