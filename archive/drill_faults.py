@@ -131,7 +131,7 @@ class Drill:
         threads: Counter[tuple[str, str]] = Counter()
         for line in self.trace.read_text(errors="replace").splitlines():
             if found := _CALL.match(line):
-                threads[found.groups()] += 1  # type: ignore[index]
+                threads[found[1], found[2]] += 1
         busiest: Counter[str] = Counter()
         for (_thread, call), count in threads.items():
             busiest[call] = max(busiest[call], count)

@@ -1,6 +1,7 @@
 """What a store with Object Lock must do: what is locked stays, whoever asks."""
 
 from datetime import timedelta
+from functools import partial
 
 from evidence.store_asking import LOCKED_SECONDS, Asking, Broken
 from evidence.store_questions import Question
@@ -25,7 +26,7 @@ def keeps_a_retention(ask: Asking) -> None:
 def refuses_to_delete(ask: Asking) -> None:
     key = ask.key("locked")
     version = ask.lock(key, ask.until())
-    delete = lambda: ask.client.delete_object(Bucket=ask.bucket, Key=key, VersionId=version)  # noqa: E731
+    delete = partial(ask.client.delete_object, Bucket=ask.bucket, Key=key, VersionId=version)
     ask.refused("the deletion of a locked version", delete, 400, 403)
     if ask.get(key, VersionId=version) != b"locked":
         raise Broken("it refused the deletion and deleted")
@@ -45,7 +46,7 @@ def locks_parts(ask: Asking) -> None:
     upload = ask.start(key, ObjectLockMode=ask.mode, ObjectLockRetainUntilDate=ask.until())
     ask.complete(key, upload, [b"locked"])
     version = ask.client.head_object(Bucket=ask.bucket, Key=key)["VersionId"]
-    delete = lambda: ask.client.delete_object(Bucket=ask.bucket, Key=key, VersionId=version)  # noqa: E731
+    delete = partial(ask.client.delete_object, Bucket=ask.bucket, Key=key, VersionId=version)
     ask.refused("the deletion of a locked object made of parts", delete, 400, 403)
 
 
@@ -77,7 +78,7 @@ def never_shortens(ask: Asking) -> None:
 def never_weakens(ask: Asking) -> None:
     key, until = ask.key("weakened"), ask.until()
     version = ask.lock(key, until)
-    weaken = lambda: ask.retain(key, version, "GOVERNANCE", until, True)  # noqa: E731
+    weaken = partial(ask.retain, key, version, "GOVERNANCE", until, True)
     ask.refused("GOVERNANCE in the place of COMPLIANCE", weaken, 400, 403)
 
 
@@ -85,7 +86,7 @@ def never_bypasses(ask: Asking) -> None:
     key = ask.key("bypassed")
     version = ask.lock(key, ask.until())
     place = {"Bucket": ask.bucket, "Key": key, "VersionId": version}
-    delete = lambda: ask.client.delete_object(**place, BypassGovernanceRetention=True)  # noqa: E731
+    delete = partial(ask.client.delete_object, **place, BypassGovernanceRetention=True)
     ask.refused("a deletion by bypass under COMPLIANCE", delete, 400, 403)
 
 

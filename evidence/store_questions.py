@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -119,7 +120,7 @@ def refuses_a_wrong_part(ask: Asking) -> None:
     for digest in wrong:
         ask.refused(
             f"a part with a wrong {next(iter(digest))}",
-            lambda digest=digest: ask.client.upload_part(**part, Body=b"sent", **digest),  # type: ignore[misc]
+            partial(ask.client.upload_part, **part, Body=b"sent", **digest),
             400,
         )
     ask.client.abort_multipart_upload(Bucket=ask.bucket, Key=key, UploadId=upload)
@@ -129,7 +130,7 @@ def never_overwrites_with_parts(ask: Asking) -> None:
     key = ask.key("parts-once")
     ask.put(key, b"first")
     upload = ask.start(key)
-    complete = lambda: ask.complete(key, upload, [b"second"], IfNoneMatch="*")  # noqa: E731
+    complete = partial(ask.complete, key, upload, [b"second"], IfNoneMatch="*")
     ask.refused("parts over what stands", complete, 409, 412)
     if ask.get(key) != b"first":
         raise Broken("it refused the parts and kept them")
